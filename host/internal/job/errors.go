@@ -1,0 +1,98 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"geomill/sdk/ogc"
+)
+
+// Facts that callers tell apart with errors.Is.
+var (
+	ErrNoSuchProcess = errors.New("no such process")
+	ErrNoSuchJob     = errors.New("no such job")
+	ErrGone          = errors.New("job was removed")
+	ErrNotReady      = errors.New("results are not ready")
+	ErrNotAvailable  = errors.New("results are not available")
+	ErrNoSuchOutput  = errors.New("no such output")
+	ErrBusy          = errors.New("too many jobs")
+
+	ErrExists    = errors.New("job exists")
+	ErrConflict  = errors.New("job was changed meanwhile")
+	ErrLost      = errors.New("lease lost")
+	ErrCancelled = errors.New("lease cancelled")
+	ErrBehind    = errors.New("too far behind the changes")
+)
+
+// Causes of a cancellation (context.Cause).
+var (
+	ErrDismissed    = errors.New("dismissed")
+	ErrTimeout      = errors.New("took too long")
+	ErrShuttingDown = errors.New("host is shutting down")
+)
+
+// InvalidError is a wrong execute request, with every fault found.
+type InvalidError struct{ Faults []ogc.Fault }
+
+func (e *InvalidError) Error() string {
+	var b strings.Builder
+	b.WriteString("invalid request")
+	for i, f := range e.Faults {
+		if i == 3 {
+			fmt.Fprintf(&b, " and %d more", len(e.Faults)-i)
+			break
+		}
+		fmt.Fprintf(&b, "; %s: %s", f.Pointer, f.Message)
+	}
+	return b.String()
+}
+
+// UnavailableError says why a known process cannot run now.
+type UnavailableError struct {
+	ProcessID  string
+	Reason     string        // for clients
+	RetryAfter time.Duration // zero when nobody knows
+}
+
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("process %s is not available: %s", e.ProcessID, e.Reason)
+}
+
+// FailureKind says whose fault a failed attempt is.
+type FailureKind string
+
+// The kinds of failure.
+const (
+	ProcessFailed FailureKind = "process" // the process reported an error
+	InputRefused  FailureKind = "input"   // the process refused its inputs
+	PluginDied    FailureKind = "plugin"  // the instance exited, hung or broke the contract
+	TimedOut      FailureKind = "timeout" // the attempt took too long
+	HostDied      FailureKind = "host"    // the host crashed or was stopped
+)
+
+// Failure is how an attempt failed. Detail and Faults are for clients; Cause is
+// for the log.
+type Failure struct {
+	Kind      FailureKind
+	Detail    string
+	Faults    []ogc.Fault
+	Retryable bool // the process asked to be run again later
+	Cause     error
+}
+
+func (e *Failure) Error() string {
+	if e.Cause == nil {
+		return fmt.Sprintf("%s failure: %s", e.Kind, e.Detail)
+	}
+	return fmt.Sprintf("%s failure: %s: %v", e.Kind, e.Detail, e.Cause)
+}
+
+func (e *Failure) Unwrap() error { return e.Cause }
+
+// FailedError is a job that ended as failed; Exception says why, and with which
+// HTTP status its results are answered.
+type FailedError struct{ Exception ogc.Exception }
+
+func (e *FailedError) Error() string { return "job failed: " + e.Exception.Detail }

@@ -1,0 +1,122 @@
+// Package job is the centre of the host: what a job is, the states it goes
+// through, and the Service that submits, runs, dismisses and recovers jobs. It
+// declares the seams it needs (Catalog, Store, Queue, Executor) and imports no
+// one who implements them; of Geomill it knows only sdk/ogc and sdk/schema.
+//
+//	         Submit                run                      run
+//	(none) ---------> accepted ---------> running ----------------> successful
+//	                     |  \                |  \  error, timeout, plugin died
+//	             Dismiss |   \ host restart: |   \ and no attempts left
+//	                     v    still queued   |    +---------------> failed
+//	                 dismissed <-------------+  Dismiss = cancel(cause); the owner writes it
+package job
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"time"
+
+	"geomill/sdk/ogc"
+)
+
+// Job is the record of one execution of a process.
+type Job struct {
+	ID        string `json:"id"` // UUIDv7, canonical text form
+	ProcessID string `json:"process"`
+	Plugin    Plugin `json:"plugin"` // what runs it, as of the last start
+
+	Status    ogc.Status     `json:"status"`
+	Message   string         `json:"message,omitempty"`
+	Progress  int            `json:"progress,omitempty"` // percent
+	Exception *ogc.Exception `json:"exception,omitempty"`
+
+	Created  time.Time `json:"created"`
+	Started  time.Time `json:"started,omitzero"`  // of the first attempt
+	Finished time.Time `json:"finished,omitzero"` // of the last attempt
+	Updated  time.Time `json:"updated"`           // last change of status
+
+	// Attempt counts the starts: 0 before the first.
+	Attempt int `json:"attempt,omitempty"`
+	// Sync marks a recorded synchronous execution: it has no place in the queue.
+	Sync bool `json:"sync,omitempty"`
+	// Outputs is set by the store when the job succeeds.
+	Outputs map[string]OutputInfo `json:"outputs,omitempty"`
+
+	// Revision is set by the store at each write; Update compares it.
+	Revision uint64 `json:"-"`
+}
+
+// OutputInfo describes a stored output.
+type OutputInfo struct {
+	MediaType string `json:"mediaType"`
+	Size      int64  `json:"size"` // bytes
+}
+
+// Plugin says which executable a process comes from.
+type Plugin struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Hash    string `json:"hash"` // SHA-256 of the executable, hexadecimal
+}
+
+// Order is what a job was asked to do, after the checks. It is written once,
+// when the job is created, and never changes.
+type Order struct {
+	// Inputs by id: checked, unwrapped, defaults filled in. An input with
+	// maxOccurs above one is a JSON array of its occurrences.
+	Inputs map[string]Value `json:"inputs"`
+	// Outputs is the client's selection: nil for all, empty for none.
+	Outputs map[string]ogc.OutputSelection `json:"outputs"`
+	// Response is "raw", "document" or empty.
+	Response   string          `json:"response,omitempty"`
+	Subscriber *ogc.Subscriber `json:"subscriber,omitempty"`
+}
+
+// Value is one input or output: in memory, or a file.
+type Value struct {
+	// JSON is a JSON value.
+	JSON json.RawMessage `json:"json,omitempty"`
+	// Data is the bytes of MediaType, when the value is not JSON.
+	Data []byte `json:"data,omitempty"`
+	// File is the absolute path of a file that holds the value: JSON text
+	// when MediaType is JSON, else the bytes of MediaType.
+	File      string `json:"file,omitempty"`
+	Size      int64  `json:"size,omitempty"`      // bytes of File
+	MediaType string `json:"mediaType,omitempty"` // empty: application/json
+}
+
+// Len returns the size of the value in bytes.
+func (v Value) Len() int64 {
+	switch {
+	case v.File != "":
+		return v.Size
+	case v.Data != nil:
+		return int64(len(v.Data))
+	}
+	return int64(len(v.JSON))
+}
+
+// Type returns the media type of the value.
+func (v Value) Type() string {
+	if v.MediaType == "" {
+		return "application/json"
+	}
+	return v.MediaType
+}
+
+// Open returns a reader of the value's bytes. The caller closes it.
+func (v Value) Open() (io.ReadSeekCloser, error) {
+	switch {
+	case v.File != "":
+		return os.Open(v.File)
+	case v.Data != nil:
+		return nopCloser{bytes.NewReader(v.Data)}, nil
+	}
+	return nopCloser{bytes.NewReader(v.JSON)}, nil
+}
+
+type nopCloser struct{ *bytes.Reader }
+
+func (nopCloser) Close() error { return nil }

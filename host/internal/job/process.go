@@ -1,0 +1,120 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"geomill/sdk/ogc"
+	"geomill/sdk/schema"
+)
+
+// Isolation says how instances are shared between jobs.
+type Isolation string
+
+// The isolation modes.
+const (
+	Shared    Isolation = "shared"    // one instance, many jobs
+	Exclusive Isolation = "exclusive" // one instance, one job at a time
+	PerJob    Isolation = "job"       // a fresh instance for each job
+)
+
+// Policy is how a process is run: the author's wish, as the operator allows it.
+type Policy struct {
+	Isolation      Isolation     `json:"isolation,omitempty"`
+	MaxConcurrency int           `json:"maxConcurrency,omitempty"` // 0: no limit of its own
+	Timeout        time.Duration `json:"timeout,omitempty"`        // of one attempt; 0: the host's
+	RetryAttempts  int           `json:"retryAttempts,omitempty"`  // further attempts after a crash
+	Deterministic  bool          `json:"deterministic,omitempty"`
+}
+
+// Process is a process that can be executed: its description, ready to check
+// inputs with, and where it comes from.
+type Process struct {
+	ogc.Process
+	Policy Policy
+	Plugin Plugin
+
+	inputs map[string]inputCheck
+}
+
+type inputCheck struct {
+	schema   *schema.Schema
+	fallback json.RawMessage // the schema's default, or nil
+	binary   bool            // a base64 string
+	media    string          // contentMediaType of a binary
+}
+
+// idPattern keeps identifiers fit for a path segment.
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9._~:-]{1,200}$`)
+
+// NewProcess checks a description as a plugin declares it and makes it ready.
+// The error names the first thing that is wrong with it.
+func NewProcess(d ogc.Process, p Policy, from Plugin) (*Process, error) {
+	if !idPattern.MatchString(d.ID) {
+		return nil, fmt.Errorf("process id %q: letters, digits and . _ ~ : - only", d.ID)
+	}
+	if d.Version == "" {
+		return nil, fmt.Errorf("process %s has no version", d.ID)
+	}
+	if len(d.Outputs) == 0 {
+		return nil, fmt.Errorf("process %s has no outputs", d.ID)
+	}
+	for _, o := range d.JobControlOptions {
+		if o != ogc.SyncExecute && o != ogc.AsyncExecute && o != ogc.Dismiss {
+			return nil, fmt.Errorf("process %s: unknown job control option %q", d.ID, o)
+		}
+	}
+	if !slices.Contains(d.JobControlOptions, ogc.SyncExecute) && !slices.Contains(d.JobControlOptions, ogc.AsyncExecute) {
+		d.JobControlOptions = append([]ogc.JobControlOption{ogc.SyncExecute, ogc.AsyncExecute}, d.JobControlOptions...)
+	}
+	if d.Inputs == nil {
+		d.Inputs = map[string]ogc.Input{}
+	}
+	proc := &Process{Process: d, Policy: p, Plugin: from, inputs: make(map[string]inputCheck, len(d.Inputs))}
+	for id, in := range d.Inputs {
+		c, err := checkInput(id, in)
+		if err != nil {
+			return nil, fmt.Errorf("process %s: input %s: %w", d.ID, id, err)
+		}
+		proc.inputs[id] = c
+	}
+	for id, out := range d.Outputs {
+		if !idPattern.MatchString(id) {
+			return nil, fmt.Errorf("process %s: output id %q: letters, digits and . _ ~ : - only", d.ID, id)
+		}
+		if _, err := schema.Compile(out.Schema); err != nil {
+			return nil, fmt.Errorf("process %s: output %s: %w", d.ID, id, err)
+		}
+	}
+	return proc, nil
+}
+
+func checkInput(id string, in ogc.Input) (inputCheck, error) {
+	if !idPattern.MatchString(id) {
+		return inputCheck{}, fmt.Errorf("id: letters, digits and . _ ~ : - only")
+	}
+	if in.Min() < 0 || in.Max() == 0 || !in.Max().Allows(in.Min()) {
+		return inputCheck{}, fmt.Errorf("minOccurs %d and maxOccurs %s do not go together", in.Min(), in.Max())
+	}
+	s, err := schema.Compile(in.Schema)
+	if err != nil {
+		return inputCheck{}, err
+	}
+	var words struct {
+		Default          json.RawMessage `json:"default"`
+		ContentEncoding  string          `json:"contentEncoding"`
+		ContentMediaType string          `json:"contentMediaType"`
+	}
+	if err := json.Unmarshal(in.Schema, &words); err != nil {
+		return inputCheck{}, fmt.Errorf("schema is not an object: %w", err)
+	}
+	return inputCheck{
+		schema:   s,
+		fallback: words.Default,
+		binary:   words.ContentEncoding == "base64" || words.ContentEncoding == "binary",
+		media:    words.ContentMediaType,
+	}, nil
+}

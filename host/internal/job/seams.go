@@ -1,0 +1,161 @@
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"log/slog"
+	"time"
+
+	"geomill/sdk/ogc"
+)
+
+// Catalog knows the processes that can be executed now.
+type Catalog interface {
+	// Process returns a process by id. It fails with ErrNoSuchProcess, or
+	// with an *UnavailableError when the process is known but its plugin
+	// cannot run it now.
+	Process(id string) (*Process, error)
+	// Processes returns all processes sorted by id, the unavailable ones
+	// included. The caller does not change what it gets.
+	Processes() []*Process
+}
+
+// Store keeps job records, orders and outputs. It is narrow and dumb: the
+// rules are in Service. Package jobtest holds its meaning as a test suite.
+type Store interface {
+	// Create writes a new job with its order and returns it with its
+	// Revision, once it is on disk. It fails with ErrExists when the id is
+	// taken, also by a deleted job.
+	Create(ctx context.Context, j Job, o Order) (Job, error)
+	// Update replaces the record if its Revision is still the stored one,
+	// and fails with ErrConflict if not, with ErrNoSuchJob if it is gone. It
+	// returns once the change is on disk. outputs, when not nil, are stored
+	// with it in the same transaction; a file among them is moved, not
+	// copied, and becomes the store's. After a failed Update the store keeps
+	// nothing of them.
+	Update(ctx context.Context, j Job, outputs map[string]Value) (Job, error)
+	// Get returns a job. It fails with ErrNoSuchJob, or with ErrGone for a
+	// job that was deleted not long ago.
+	Get(ctx context.Context, id string) (Job, error)
+	// Order returns what the job was asked to do.
+	Order(ctx context.Context, id string) (Order, error)
+	// Output returns one output of a successful job. It fails with
+	// ErrNotAvailable when the job has no such output.
+	Output(ctx context.Context, id, name string) (Value, error)
+	// List returns at most limit jobs that match, newest first.
+	List(ctx context.Context, f Filter, c Cursor, limit int) (Page, error)
+	// Delete removes the job, its order and outputs, if the revision is
+	// still the stored one; Get then fails with ErrGone for a while.
+	Delete(ctx context.Context, id string, revision uint64) error
+	// Watch yields the changes with a revision above from, oldest first,
+	// and then those to come, until ctx ends. The store remembers a bounded
+	// number of changes: when from is older than that, or the reader is too
+	// slow, it yields ErrBehind and ends; the caller lists and watches anew
+	// from the newest revision it has seen.
+	Watch(ctx context.Context, from uint64) iter.Seq2[Change, error]
+}
+
+// Change is one write to a Store.
+type Change struct {
+	Revision uint64
+	Job      Job  // as it is after the change
+	Deleted  bool // Job is then as it was before
+}
+
+// Filter selects jobs. The zero value selects all; values within one member
+// are alternatives, members combine with AND (spec 5.2).
+type Filter struct {
+	ProcessIDs []string
+	Statuses   []ogc.Status
+	// CreatedFrom and CreatedTo bound Created, inclusive; zero is open.
+	CreatedFrom, CreatedTo time.Time
+	// MinDuration and MaxDuration bound the run time, inclusive: Finished (or
+	// Now, while running) minus Started. Jobs that never started do not match
+	// when one is set.
+	MinDuration, MaxDuration *time.Duration
+	Now                      time.Time
+}
+
+// Cursor is a place in the list of jobs: the zero value is its start.
+type Cursor struct {
+	// After is the id of the job next to which the page begins, exclusive.
+	After string
+	// Newer turns the direction: the page holds the jobs just newer than
+	// After. It is still ordered newest first.
+	Newer bool
+}
+
+// Page is a part of the list of jobs.
+type Page struct {
+	Jobs []Job
+	// Older and Newer say whether matching jobs follow in that direction.
+	Older, Newer bool
+}
+
+// Queue brings accepted jobs to someone who runs them.
+type Queue interface {
+	// Enqueue adds a ticket. Adding the same job id again changes nothing.
+	// It fails with ErrBusy when the queue is full.
+	Enqueue(ctx context.Context, t Ticket) error
+	// Claim waits until at least one ticket is ready and returns at most
+	// free of them, in the order they are due. It ends with ctx's error.
+	Claim(ctx context.Context, free int) ([]Lease, error)
+	// Cancel removes a queued ticket and reports true, or tells the holder
+	// of the lease (its next Heartbeat fails with ErrCancelled).
+	Cancel(ctx context.Context, id string) (removed bool, err error)
+	// Depth returns how many tickets wait.
+	Depth(ctx context.Context) (int, error)
+}
+
+// Ticket stands for a job in a queue.
+type Ticket struct {
+	JobID     string
+	ProcessID string
+	NotBefore time.Time // zero: at once
+}
+
+// Lease is the right to run one job. It must be renewed by Heartbeat within
+// the queue's lease time, or another may claim the job.
+type Lease interface {
+	Ticket() Ticket
+	// Heartbeat renews the lease. It fails with ErrLost when another may
+	// hold the job by now and with ErrCancelled after Queue.Cancel.
+	Heartbeat(ctx context.Context) error
+	// Done ends the lease and removes the ticket.
+	Done(ctx context.Context) error
+	// Release ends the lease and puts the ticket back, due after delay.
+	Release(ctx context.Context, delay time.Duration) error
+}
+
+// Executor runs one attempt of a job.
+type Executor interface {
+	// Execute runs the attempt, hands its events to ev (from one goroutine)
+	// and returns its outputs. Files among them are in the attempt's
+	// directory and are the caller's. When ctx ends it stops the work and
+	// returns with ctx's cause at the latest a bounded time after the
+	// attempt's Grace. Failures are *Failure or *UnavailableError.
+	Execute(ctx context.Context, a Attempt, ev Events) (map[string]Value, error)
+}
+
+// Attempt is one run of one job.
+type Attempt struct {
+	JobID   string
+	Number  int // 1 for the first
+	Process *Process
+	Inputs  map[string]Value
+	// Outputs lists what is wanted, with the media type if the client chose
+	// one; nil means everything.
+	Outputs map[string]string
+	// Dir is the directory of the attempt (absolute). It need not exist:
+	// whoever needs it first makes it. The service removes it.
+	Dir   string
+	Grace time.Duration // between asking the work to stop and stopping it
+}
+
+// Events receives what an attempt reports while it runs.
+type Events interface {
+	Progress(percent float64, message string)
+	// Log takes one line; fields is a JSON object or nil.
+	Log(level slog.Level, message string, fields json.RawMessage)
+}

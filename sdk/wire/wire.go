@@ -1,0 +1,155 @@
+// Package wire is both ends of the connection between the host and a process
+// plugin: the go-plugin handshake, the adapters between proto/processv1 and
+// plain Go, the session that carries all jobs of an instance, and the classes
+// of error that survive the crossing. The host uses Client and Session, the
+// SDK uses Server and Handler.
+package wire
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"geomill/sdk/ogc"
+
+	goplugin "github.com/hashicorp/go-plugin"
+)
+
+// What both ends agree on.
+const (
+	// ProtocolVersion is go-plugin's application protocol version: the major
+	// version of proto/processv1.
+	ProtocolVersion = 1
+	// ServiceName is the name in go-plugin's plugin set.
+	ServiceName = "process"
+	// LifelineFD names the environment variable with the number of a file
+	// descriptor whose end of file means that the host is gone.
+	LifelineFD = "GEOMILL_LIFELINE_FD"
+	// MaxMessageBytes limits one gRPC message, both ways.
+	MaxMessageBytes = 16 << 20
+	// InlineMaxBytes is the largest value that travels inside the session;
+	// larger ones cross as files.
+	InlineMaxBytes = 256 << 10
+)
+
+// Handshake is the go-plugin handshake. The cookie is a courtesy to whoever
+// starts a plugin by hand, not a secret.
+var Handshake = goplugin.HandshakeConfig{
+	ProtocolVersion:  ProtocolVersion,
+	MagicCookieKey:   "GEOMILL_PLUGIN",
+	MagicCookieValue: "b1c0fd1e6a0f4a7ab35f6d3c9a4e52e7",
+}
+
+// Info identifies a plugin.
+type Info struct {
+	Name         string
+	Version      string
+	SDK          string
+	Capabilities []string
+	InstanceID   string
+}
+
+// Process is a process as the plugin declares it.
+type Process struct {
+	Description ogc.Process
+	Policy      Policy
+}
+
+// Policy is what the author of a process asks for.
+type Policy struct {
+	Isolation      Isolation
+	MaxConcurrency int           // 0 leaves it to the host
+	Timeout        time.Duration // 0 leaves it to the host
+	RetryAttempts  int
+	Deterministic  bool
+}
+
+// Isolation says how instances are shared between jobs.
+type Isolation string
+
+// The isolation modes; empty leaves it to the host.
+const (
+	Shared    Isolation = "shared"
+	Exclusive Isolation = "exclusive"
+	PerJob    Isolation = "job"
+)
+
+// Limits is what the host allows an instance.
+type Limits struct {
+	MaxConcurrency int
+	InlineMaxBytes int64
+}
+
+// Value is one input or output: JSON, bytes or a file.
+type Value struct {
+	JSON json.RawMessage // a JSON value
+	Data []byte          // bytes of MediaType
+	// File is the absolute path of a file in the job directory that holds
+	// the value: JSON text when MediaType is JSON, else bytes of MediaType.
+	File      string
+	Size      int64  // bytes of File
+	MediaType string // empty: application/json
+}
+
+// Start is a job as it crosses to the plugin.
+type Start struct {
+	JobID     string
+	ProcessID string
+	Attempt   int
+	Inputs    map[string]Value
+	// Outputs lists what is wanted, with the media type if one was chosen;
+	// nil means everything.
+	Outputs  map[string]string
+	Dir      string // of this attempt, absolute
+	Deadline time.Time
+	Trace    map[string]string
+}
+
+// Events receives what a job reports while it runs. Calls come from one
+// goroutine per job.
+type Events interface {
+	Progress(percent float64, message string)
+	Log(level slog.Level, message string, fields json.RawMessage)
+}
+
+// Problem is the process's own failure. It is an error on both ends.
+type Problem struct {
+	Kind      ProblemKind
+	Title     string
+	Detail    string
+	Faults    []ogc.Fault
+	Retryable bool
+}
+
+// ProblemKind is the class of a Problem.
+type ProblemKind int
+
+// The classes of problem.
+const (
+	ProcessFailed ProblemKind = iota
+	InvalidInput
+	Busy
+	NoSuchProcess
+	Panicked
+)
+
+func (p *Problem) Error() string {
+	if p.Detail == "" {
+		return p.Title
+	}
+	return p.Detail
+}
+
+// Handler is what a plugin does. Server calls it.
+type Handler interface {
+	Info() Info
+	// Configure takes the operator's settings (a JSON object or nil).
+	Configure(ctx context.Context, settings json.RawMessage, l Limits) []Problem
+	Processes() []Process
+	// Run executes one job. It reports through ev (safe for concurrent use)
+	// and returns the outputs; ctx ends when the host cancels the job. A
+	// *Problem crosses as it is, another error as ProcessFailed; a panic is
+	// recovered by Server and crosses as Panicked.
+	Run(ctx context.Context, s Start, ev Events) (map[string]Value, error)
+}
