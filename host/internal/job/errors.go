@@ -65,11 +65,12 @@ type FailureKind string
 
 // The kinds of failure.
 const (
-	ProcessFailed FailureKind = "process" // the process reported an error
-	InputRefused  FailureKind = "input"   // the process refused its inputs
-	PluginDied    FailureKind = "plugin"  // the instance exited, hung or broke the contract
-	TimedOut      FailureKind = "timeout" // the attempt took too long
-	HostDied      FailureKind = "host"    // the host crashed or was stopped
+	ProcessFailed FailureKind = "process"  // the process reported an error
+	InputRefused  FailureKind = "input"    // the process refused its inputs
+	PluginDied    FailureKind = "plugin"   // the instance exited, hung or broke the contract
+	TimedOut      FailureKind = "timeout"  // the attempt took too long
+	HostDied      FailureKind = "host"     // the host crashed or was stopped
+	Vanished      FailureKind = "vanished" // the process is no longer offered
 )
 
 // Failure is how an attempt failed. Detail and Faults are for clients; Cause is

@@ -39,6 +39,9 @@ type Job struct {
 
 	// Attempt counts the starts: 0 before the first.
 	Attempt int `json:"attempt,omitempty"`
+	// Retries is how often the job may be run again after its plugin or the
+	// host died.
+	Retries int `json:"retries,omitempty"`
 	// Sync marks a recorded synchronous execution: it has no place in the queue.
 	Sync bool `json:"sync,omitempty"`
 	// Outputs is set by the store when the job succeeds.

@@ -47,8 +47,8 @@ type inputCheck struct {
 	media    string          // contentMediaType of a binary
 }
 
-// idPattern keeps identifiers fit for a path segment.
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9._~:-]{1,200}$`)
+// idPattern keeps identifiers fit for a path segment and for a file name.
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9_~:-][A-Za-z0-9._~:-]{0,199}$`)
 
 // NewProcess checks a description as a plugin declares it and makes it ready.
 // The error names the first thing that is wrong with it.

@@ -113,6 +113,9 @@ type Ticket struct {
 	JobID     string
 	ProcessID string
 	NotBefore time.Time // zero: at once
+	// Readmit marks a job that was accepted before: the limit of the queue
+	// does not hold for it.
+	Readmit bool
 }
 
 // Lease is the right to run one job. It must be renewed by Heartbeat within

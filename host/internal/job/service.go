@@ -3,35 +3,264 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"geomill/sdk/ogc"
+
+	"github.com/google/uuid"
 )
 
-// Service holds every rule about jobs.
-type Service struct{}
+// Config is what a Service is made of. The seams, Dir and Logger are required.
+type Config struct {
+	Catalog  Catalog
+	Store    Store
+	Queue    Queue
+	Executor Executor
+	Logger   *slog.Logger
+	// Dir holds a directory per job with its large inputs and its attempts'
+	// files. It is on the file system of the store's outputs.
+	Dir string
 
-var errTODO = errors.New("service is being built")
+	Slots     int           // queued jobs that run at once; default 2 a processor, at least 4
+	SyncSlots int           // sync executions at once; default 256
+	Timeout   time.Duration // of an attempt without a policy of its own; default 1 h
+	Grace     time.Duration // between asking an attempt to stop and stopping it; default 5 s
+	MaxWait   time.Duration // longest wait=N that is honoured; default 60 s
+	Drain     time.Duration // how long running jobs may go on at a stop; default 10 s
+	// RecordSync keeps a record of every sync execution.
+	RecordSync bool
+
+	Now func() time.Time // default time.Now
+}
+
+func (c *Config) validate() error {
+	var missing []string
+	for name, unset := range map[string]bool{
+		"Catalog": c.Catalog == nil, "Store": c.Store == nil, "Queue": c.Queue == nil,
+		"Executor": c.Executor == nil, "Logger": c.Logger == nil, "Dir": c.Dir == "",
+	} {
+		if unset {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return fmt.Errorf("job service needs %s", strings.Join(missing, ", "))
+	}
+	setDefault(&c.Slots, max(4, 2*runtime.NumCPU()))
+	setDefault(&c.SyncSlots, 256)
+	setDefault(&c.Timeout, time.Hour)
+	setDefault(&c.Grace, 5*time.Second)
+	setDefault(&c.MaxWait, time.Minute)
+	setDefault(&c.Drain, 10*time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return nil
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Service holds every rule about jobs: it submits, runs, dismisses and recovers
+// them.
+type Service struct {
+	Config
+	live      *registry
+	turn      chan struct{} // held while a large input is checked
+	syncSlots chan struct{}
+}
+
+// NewService checks the configuration. It starts nothing: see Run.
+func NewService(c Config) (*Service, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return &Service{
+		Config:    c,
+		live:      newRegistry(),
+		turn:      make(chan struct{}, 1),
+		syncSlots: make(chan struct{}, c.SyncSlots),
+	}, nil
+}
 
 // Processes returns all processes, sorted by id.
-func (s *Service) Processes() []*Process { return nil }
+func (s *Service) Processes() []*Process { return s.Catalog.Processes() }
 
-// Process returns one process.
-func (s *Service) Process(id string) (*Process, error) { return nil, errTODO }
+// Process returns one process, or an error as Catalog.Process.
+func (s *Service) Process(id string) (*Process, error) { return s.Catalog.Process(id) }
 
-// Submit checks a request, creates a job and, unless it goes to the queue, runs it.
-func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) { return nil, errTODO }
-
-// Job returns a recorded job.
-func (s *Service) Job(ctx context.Context, id string) (Job, error) { return Job{}, errTODO }
+// Job returns a recorded job. It fails with ErrNoSuchJob or ErrGone.
+func (s *Service) Job(ctx context.Context, id string) (Job, error) {
+	j, err := s.Store.Get(ctx, id)
+	if err != nil {
+		return Job{}, err
+	}
+	return s.live.overlay(j), nil
+}
 
 // Jobs lists recorded jobs, newest first.
 func (s *Service) Jobs(ctx context.Context, f Filter, c Cursor, limit int) (Page, error) {
-	return Page{}, errTODO
+	if f.Now.IsZero() {
+		f.Now = s.Now()
+	}
+	p, err := s.Store.List(ctx, f, c, limit)
+	for i, j := range p.Jobs {
+		p.Jobs[i] = s.live.overlay(j)
+	}
+	return p, err
 }
 
-// Results returns the outputs of a job. It fails with ErrNotReady before the
-// job has ended, with ErrNotAvailable when there are none (also after
-// dismissal), and with *FailedError when the job failed.
-func (s *Service) Results(ctx context.Context, id string) (*Results, error) { return nil, errTODO }
+// Submit checks a request against its process, creates a job and, unless it
+// goes to the queue, runs it. It fails with an *InvalidError that names every
+// fault, with ErrNoSuchProcess, an *UnavailableError or ErrBusy, and, when the
+// job ran and failed within the request, with a *FailedError.
+func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
+	p, err := s.Catalog.Process(r.ProcessID)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("make a job id: %w", err)
+	}
+	id := uid.String()
+	order, err := s.prepare(ctx, p, id, r)
+	if err != nil {
+		s.removeDir(id)
+		return nil, err
+	}
+	mode, wait := Negotiate(p.JobControlOptions, r.Prefer, s.MaxWait)
+	if mode == Sync {
+		return s.runSync(ctx, p, id, order)
+	}
+	return s.enqueue(ctx, p, id, order, wait)
+}
 
-// Dismiss ends an active job, or removes a finished one. It returns the job with
-// status dismissed.
-func (s *Service) Dismiss(ctx context.Context, id string) (Job, error) { return Job{}, errTODO }
+// prepare checks inputs and outputs and makes the order of the job.
+func (s *Service) prepare(ctx context.Context, p *Process, id string, r Request) (Order, error) {
+	in := intake{process: p, dir: s.inputDir(id), turn: s.turn}
+	values, err := in.check(ctx, r.Inputs)
+	if err != nil {
+		return Order{}, err
+	}
+	in.checkOutputs(r)
+	if len(in.faults) > 0 {
+		return Order{}, &InvalidError{Faults: in.faults}
+	}
+	return Order{Inputs: values, Outputs: r.Outputs, Response: r.Response, Subscriber: r.Subscriber}, nil
+}
+
+// enqueue records an accepted job and puts it in the queue; with wait above
+// zero it stays for the end of the job, that long at most.
+func (s *Service) enqueue(ctx context.Context, p *Process, id string, o Order, wait time.Duration) (*Execution, error) {
+	j, ended, err := s.accept(ctx, p, id, o, wait > 0)
+	if err != nil {
+		s.removeDir(id)
+		return nil, err
+	}
+	if wait <= 0 {
+		return &Execution{Job: j, Recorded: true}, nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return s.recorded(ctx, id)
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	s.live.forget(id, ended)
+	if j, err = s.Job(ctx, id); err != nil {
+		return nil, err
+	}
+	return &Execution{Job: j, Recorded: true}, nil
+}
+
+// accept creates the record and the ticket of a job. ended, when asked for, is
+// closed at the end of the job.
+func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, await bool) (Job, <-chan struct{}, error) {
+	if err := s.syncInputs(o); err != nil {
+		return Job{}, nil, err
+	}
+	now := s.Now()
+	j := Job{
+		ID: id, ProcessID: p.ID, Plugin: p.Plugin, Retries: p.Policy.RetryAttempts,
+		Status: ogc.Accepted, Created: now, Updated: now,
+	}
+	var ended <-chan struct{}
+	if await {
+		ended = s.live.await(id)
+	}
+	j, err := s.Store.Create(ctx, j, o)
+	if err != nil {
+		s.live.forget(id, ended)
+		return Job{}, nil, fmt.Errorf("record job: %w", err)
+	}
+	if err := s.Queue.Enqueue(ctx, Ticket{JobID: id, ProcessID: p.ID}); err != nil {
+		s.live.forget(id, ended)
+		if e := s.Store.Delete(context.WithoutCancel(ctx), id, j.Revision); e != nil {
+			err = errors.Join(err, e)
+		}
+		return Job{}, nil, fmt.Errorf("queue job: %w", err)
+	}
+	return j, ended, nil
+}
+
+// syncInputs makes the files of an order durable, before the job is accepted.
+func (s *Service) syncInputs(o Order) error {
+	var dir string
+	for _, v := range o.Inputs {
+		if v.File == "" {
+			continue
+		}
+		dir = filepath.Dir(v.File)
+		if err := syncFile(v.File); err != nil {
+			return err
+		}
+	}
+	for dir != "" && dir != s.Dir {
+		if err := syncFile(dir); err != nil {
+			return err
+		}
+		dir = filepath.Dir(dir)
+	}
+	return nil
+}
+
+func syncFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("sync input: %w", err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync input: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) jobDir(id string) string   { return filepath.Join(s.Dir, id) }
+func (s *Service) inputDir(id string) string { return filepath.Join(s.Dir, id, "in") }
+
+func (s *Service) attemptDir(id string, n int) string {
+	return filepath.Join(s.Dir, id, strconv.Itoa(n))
+}
+
+func (s *Service) removeDir(id string) {
+	if err := os.RemoveAll(s.jobDir(id)); err != nil {
+		s.Logger.Warn("job directory stays behind", "job", id, "error", err)
+	}
+}

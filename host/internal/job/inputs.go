@@ -1,0 +1,308 @@
+package job
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+
+	"geomill/sdk/ogc"
+	"geomill/sdk/schema"
+)
+
+const (
+	// inlineMax is the largest input kept in memory and in the record;
+	// larger ones become files of the job.
+	inlineMax = 256 << 10
+	// largeInput is the size from which inputs are checked one after
+	// another, so that memory does not grow with the number of clients.
+	largeInput = 1 << 20
+)
+
+// intake turns the inputs of one request into values, gathering every fault.
+type intake struct {
+	process *Process
+	dir     string        // where inputs above inlineMax go
+	turn    chan struct{} // held while a large input is in memory
+	faults  []ogc.Fault
+}
+
+// check reads every input against the process's description (spec 4.2, 4.3).
+// Faults are gathered; the error is for what is not the client's doing.
+func (in *intake) check(ctx context.Context, raw map[string]Raw) (map[string]Value, error) {
+	values := make(map[string]Value, len(in.process.inputs))
+	for _, id := range slices.Sorted(maps.Keys(in.process.Inputs)) {
+		r, given := raw[id]
+		v, ok, err := in.input(ctx, id, r, given)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			values[id] = v
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(raw)) {
+		if _, ok := in.process.Inputs[id]; !ok {
+			in.fault(id, "/inputs/"+escape(id), "no such input; the process has "+list(in.process.Inputs))
+		}
+	}
+	return values, nil
+}
+
+func (in *intake) fault(id, pointer, message string) {
+	in.faults = append(in.faults, ogc.Fault{Input: id, Pointer: pointer, Message: message})
+}
+
+// input checks one input. ok is false when it has no value.
+func (in *intake) input(ctx context.Context, id string, r Raw, given bool) (v Value, ok bool, err error) {
+	check := in.process.inputs[id]
+	if r.Len() > largeInput {
+		select {
+		case in.turn <- struct{}{}:
+			defer func() { debug.FreeOSMemory(); <-in.turn }()
+		case <-ctx.Done():
+			return Value{}, false, context.Cause(ctx)
+		}
+		if v, ok, err := in.passOn(id, r, check); ok || err != nil {
+			return v, ok, err
+		}
+	}
+	text, err := r.Bytes()
+	if err != nil {
+		return Value{}, false, err
+	}
+	text = bytes.TrimSpace(text)
+	if given && len(text) == 0 {
+		in.fault(id, "/inputs/"+escape(id), "is empty")
+		return Value{}, false, nil
+	}
+	if given && string(text) == "null" && !in.process.isArray(id) && len(check.schema.Validate(nil)) > 0 {
+		given = false // an input that cannot be null is left out by null
+	}
+	if !given {
+		if check.fallback != nil {
+			return Value{JSON: check.fallback}, true, nil
+		}
+		if in.process.Inputs[id].Min() > 0 {
+			in.fault(id, "/inputs/"+escape(id), "is required")
+		}
+		return Value{}, false, nil
+	}
+	before := len(in.faults)
+	if in.process.isArray(id) {
+		v = in.occurrences(id, text, check)
+	} else {
+		v = in.occurrence(id, "/inputs/"+escape(id), text, check)
+	}
+	if len(in.faults) > before {
+		return Value{}, false, nil
+	}
+	v, err = in.spill(id, v)
+	return v, err == nil, err
+}
+
+// isArray reports whether the input is given as an array of its occurrences.
+func (p *Process) isArray(id string) bool { return p.Inputs[id].Max() != 1 }
+
+// occurrences checks an input with maxOccurs above one. A single value stands
+// for an array of itself.
+func (in *intake) occurrences(id string, text []byte, check inputCheck) Value {
+	d, pointer := in.process.Inputs[id], "/inputs/"+escape(id)
+	items := []json.RawMessage{text}
+	isList := text[0] == '['
+	if isList {
+		if err := json.Unmarshal(text, &items); err != nil {
+			in.fault(id, pointer, "is not valid JSON")
+			return Value{}
+		}
+	}
+	if len(items) < d.Min() || !d.Max().Allows(len(items)) {
+		in.fault(id, pointer, fmt.Sprintf("has %d values; %d to %s are allowed", len(items), d.Min(), d.Max()))
+		return Value{}
+	}
+	var b bytes.Buffer
+	b.WriteByte('[')
+	for i, item := range items {
+		at := pointer
+		if isList {
+			at += "/" + strconv.Itoa(i)
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		v := in.occurrence(id, at, item, check)
+		if v.Data != nil { // base64 was checked; in an array it stays a JSON string
+			v.JSON, _ = json.Marshal(v.Data)
+		}
+		b.Write(v.JSON)
+	}
+	b.WriteByte(']')
+	return Value{JSON: b.Bytes()}
+}
+
+// occurrence checks one value: a literal, a qualified value, or a bare object
+// that matches the schema as it stands.
+func (in *intake) occurrence(id, pointer string, text []byte, check inputCheck) Value {
+	var q struct {
+		Value     json.RawMessage `json:"value"`
+		MediaType string          `json:"mediaType"`
+		Format    ogc.Format      `json:"format"`
+		Href      json.RawMessage `json:"href"`
+	}
+	wrapped := false
+	if text[0] == '{' {
+		// Members of other types than these are the bare object's own.
+		wrapped = json.Unmarshal(text, &q) == nil && q.Value != nil
+	}
+	if !wrapped {
+		faults := check.validate(text)
+		if len(faults) > 0 && q.Href != nil {
+			in.fault(id, pointer+"/href", "inputs by reference are not accepted by this server; send the value")
+			return Value{}
+		}
+		in.addFaults(id, pointer, faults)
+		return in.value(id, pointer, text, "", check, len(faults) == 0)
+	}
+	faults := check.validate(q.Value)
+	if len(faults) > 0 && len(check.validate(text)) == 0 {
+		return in.value(id, pointer, text, "", check, true)
+	}
+	in.addFaults(id, pointer+"/value", faults)
+	if q.MediaType == "" {
+		q.MediaType = q.Format.MediaType
+	}
+	return in.value(id, pointer+"/value", q.Value, q.MediaType, check, len(faults) == 0)
+}
+
+func (in *intake) addFaults(id, pointer string, faults []schema.Fault) {
+	for _, f := range faults {
+		in.fault(id, pointer+f.Pointer, f.Message)
+	}
+}
+
+// value makes a Value of checked JSON text, decoding base64 where the schema
+// says so.
+func (in *intake) value(id, pointer string, text []byte, media string, check inputCheck, valid bool) Value {
+	if !valid || !check.binary {
+		return Value{JSON: text}
+	}
+	var s string
+	if err := json.Unmarshal(text, &s); err != nil {
+		return Value{JSON: text} // a schema with other alternatives than a string
+	}
+	data, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil {
+		in.fault(id, pointer, "is not base64")
+		return Value{}
+	}
+	if media == "" {
+		media = check.media
+	}
+	if media == "" {
+		media = "application/octet-stream"
+	}
+	return Value{Data: data, MediaType: media}
+}
+
+// validate checks JSON text against the schema.
+func (c inputCheck) validate(text []byte) []schema.Fault {
+	v, err := schema.Decode(text)
+	if err != nil {
+		return []schema.Fault{{Message: err.Error()}}
+	}
+	return c.schema.Validate(v)
+}
+
+// passOn takes over a large spooled input whose schema asks for a type and no
+// more: its first byte decides, and it is copied without being decoded.
+func (in *intake) passOn(id string, r Raw, check inputCheck) (Value, bool, error) {
+	if r.Text != nil || check.binary || in.process.isArray(id) {
+		return Value{}, false, nil
+	}
+	var first [1]byte
+	if _, err := r.Section.ReadAt(first[:], 0); err != nil {
+		return Value{}, false, fmt.Errorf("read spooled input: %w", err)
+	}
+	if first[0] == '{' || !check.schema.AcceptsAny(first[0]) {
+		return Value{}, false, nil // an object may be a qualified value
+	}
+	name, err := in.file(id, io.NewSectionReader(r.Section, 0, r.Section.Size()))
+	return Value{File: name, Size: r.Section.Size()}, err == nil, err
+}
+
+// spill moves a value above inlineMax into a file.
+func (in *intake) spill(id string, v Value) (Value, error) {
+	if v.Len() <= inlineMax {
+		return v, nil
+	}
+	content, size := v.JSON, v.Len()
+	if v.Data != nil {
+		content = v.Data
+	}
+	name, err := in.file(id, bytes.NewReader(content))
+	return Value{File: name, Size: size, MediaType: v.MediaType}, err
+}
+
+func (in *intake) file(id string, from io.Reader) (name string, err error) {
+	if err := os.MkdirAll(in.dir, 0o700); err != nil {
+		return "", fmt.Errorf("make input directory: %w", err)
+	}
+	name = filepath.Join(in.dir, id) // idPattern keeps ids fit for a file name
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("create input file: %w", err)
+	}
+	_, err = io.Copy(f, from)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return "", fmt.Errorf("write input file: %w", err)
+	}
+	return name, nil
+}
+
+// checkOutputs checks the selection of outputs and the members of version 1.0.
+func (in *intake) checkOutputs(r Request) {
+	for _, id := range slices.Sorted(maps.Keys(r.Outputs)) {
+		pointer := "/outputs/" + escape(id)
+		if _, ok := in.process.Outputs[id]; !ok {
+			in.fault(id, pointer, "no such output; the process has "+list(in.process.Outputs))
+			continue
+		}
+		switch r.Outputs[id].TransmissionMode {
+		case "", "value", "reference":
+		default:
+			in.fault(id, pointer+"/transmissionMode", `must be "value" or "reference"`)
+		}
+	}
+	switch r.Response {
+	case "", "raw", "document":
+	default:
+		in.fault("", "/response", `must be "raw" or "document"`)
+	}
+}
+
+// escape makes a name fit for a JSON pointer (RFC 6901, section 3).
+func escape(s string) string {
+	if !strings.ContainsAny(s, "~/") {
+		return s
+	}
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(s)
+}
+
+func list[V any](m map[string]V) string {
+	if len(m) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+}

@@ -1,0 +1,26 @@
+package jobtest_test
+
+import (
+	"testing"
+	"time"
+
+	"geomill/host/internal/job"
+	"geomill/host/internal/job/jobtest"
+)
+
+func TestMemoryStore(t *testing.T) {
+	t.Parallel()
+	jobtest.Store(t, func(t testing.TB) job.Store { return jobtest.NewMemoryStore(t) })
+}
+
+func TestMemoryStoreBehavesLikeTheModel(t *testing.T) {
+	t.Parallel()
+	jobtest.StoreModel(t, func(t testing.TB) job.Store { return jobtest.NewMemoryStore(t) })
+}
+
+func TestMemoryQueue(t *testing.T) {
+	t.Parallel()
+	jobtest.Queue(t, func(_ testing.TB, limit int, lease time.Duration) job.Queue {
+		return jobtest.NewMemoryQueue(limit, lease)
+	})
+}

@@ -1,0 +1,199 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"geomill/sdk/ogc"
+)
+
+// Recover settles what the last run of the host left: accepted jobs are queued
+// again, running ones too if they may run again, else they fail. Call it once,
+// before Run and before requests are served.
+func (s *Service) Recover(ctx context.Context) error {
+	tickets, err := s.unfinished(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range slices.Backward(tickets) { // the list is newest first
+		if err := s.Queue.Enqueue(ctx, t); err != nil {
+			return fmt.Errorf("queue job %s again: %w", t.JobID, err)
+		}
+	}
+	return s.sweep(ctx)
+}
+
+// unfinished returns tickets for the jobs to be run, newest first.
+func (s *Service) unfinished(ctx context.Context) ([]Ticket, error) {
+	var tickets []Ticket
+	f := Filter{Statuses: []ogc.Status{ogc.Accepted, ogc.Running}, Now: s.Now()}
+	for c := (Cursor{}); ; {
+		page, err := s.Store.List(ctx, f, c, 1000)
+		if err != nil {
+			return nil, fmt.Errorf("list unfinished jobs: %w", err)
+		}
+		for _, j := range page.Jobs {
+			c.After = j.ID
+			if j.Status == ogc.Running || j.Sync {
+				if j, err = s.settleCrashed(ctx, j); err != nil {
+					return nil, fmt.Errorf("settle job %s: %w", c.After, err)
+				}
+			}
+			if j.Status == ogc.Accepted {
+				tickets = append(tickets, Ticket{JobID: j.ID, ProcessID: j.ProcessID, Readmit: true})
+			}
+		}
+		if !page.Older || len(page.Jobs) == 0 {
+			return tickets, nil
+		}
+	}
+}
+
+// settleCrashed decides on a job that was running when the host died.
+func (s *Service) settleCrashed(ctx context.Context, j Job) (Job, error) {
+	crash := &Failure{Kind: HostDied, Detail: "the server crashed while the process ran"}
+	if !j.Sync && j.again(crash) {
+		j.Message = "will run again: " + crash.Detail
+		return s.change(ctx, j, ogc.Accepted, nil)
+	}
+	e := crash.exception()
+	j.Message, j.Exception = e.Detail, &e
+	return s.change(ctx, j, ogc.Failed, nil)
+}
+
+// sweep removes the directories of jobs that have ended and makes those of
+// accepted jobs ready for an attempt.
+func (s *Service) sweep(ctx context.Context) error {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("sweep job directories: %w", err)
+	}
+	for _, e := range entries {
+		j, err := s.Store.Get(ctx, e.Name())
+		switch {
+		case err == nil && j.Status == ogc.Accepted:
+			s.takeBack(j.ID)
+		case err == nil || errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone):
+			s.removeDir(e.Name())
+		default:
+			return fmt.Errorf("sweep job directory %s: %w", e.Name(), err)
+		}
+	}
+	return nil
+}
+
+// Run runs queued jobs until ctx ends. Then it claims no more, gives running
+// jobs the drain time and stops the rest; what is still queued stays on disk.
+func (s *Service) Run(ctx context.Context) error {
+	base, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	var workers sync.WaitGroup
+	s.claim(ctx, base, &workers)
+
+	idle := make(chan struct{})
+	go func() { workers.Wait(); close(idle) }()
+	drain := time.NewTimer(s.Drain)
+	defer drain.Stop()
+	select {
+	case <-idle:
+	case <-drain.C:
+		stop(ErrShuttingDown)
+		<-idle // bounded: Execute returns soon after its context ends
+	}
+	return nil
+}
+
+// claim hands tickets to workers, never more than there are free slots.
+func (s *Service) claim(ctx, base context.Context, workers *sync.WaitGroup) {
+	slots := make(chan struct{}, s.Slots)
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		free := 1 + cap(slots) - len(slots)
+		leases, err := s.Queue.Claim(ctx, free)
+		if ctx.Err() != nil && len(leases) == 0 {
+			return
+		}
+		if err != nil {
+			s.Logger.Error("claim jobs", "error", err)
+			<-slots
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		for i, l := range leases {
+			if i > 0 {
+				slots <- struct{}{} // free: only this goroutine fills slots
+			}
+			workers.Go(func() {
+				defer func() { <-slots }()
+				s.work(base, l)
+			})
+		}
+	}
+}
+
+// work runs the job of one lease.
+func (s *Service) work(ctx context.Context, l Lease) {
+	id := l.Ticket().JobID
+	delay, err := s.workOn(ctx, l)
+	if err != nil {
+		s.Logger.Error("queued job cannot run", "job", id, "error", err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
+	defer cancel()
+	if delay > 0 {
+		err = l.Release(ctx, delay)
+	} else {
+		err = l.Done(ctx)
+	}
+	if err != nil && !errors.Is(err, ErrLost) && !errors.Is(err, ErrCancelled) {
+		s.Logger.Error("end of a lease", "job", id, "error", err)
+	}
+}
+
+// workOn runs the job and returns after which delay it is due again; zero when
+// its ticket has served.
+func (s *Service) workOn(ctx context.Context, l Lease) (time.Duration, error) {
+	id := l.Ticket().JobID
+	j, err := s.Store.Get(ctx, id)
+	if errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone) {
+		return 0, nil // dismissed and removed
+	}
+	if err != nil {
+		return time.Second, err
+	}
+	if j.Status != ogc.Accepted {
+		return 0, nil // dismissed meanwhile
+	}
+	var unavailable *UnavailableError
+	p, err := s.Catalog.Process(j.ProcessID)
+	if errors.As(err, &unavailable) {
+		return max(time.Second, unavailable.RetryAfter), nil
+	}
+	if err != nil {
+		e := (&Failure{Kind: Vanished, Detail: "the process " + j.ProcessID + " is no longer offered"}).exception()
+		j.Message, j.Exception = e.Detail, &e
+		j, err = s.change(ctx, j, ogc.Failed, nil)
+		s.cleanUp(j)
+		return 0, err
+	}
+	o, err := s.Store.Order(ctx, id)
+	if err != nil {
+		return time.Second, err
+	}
+	if j = s.own(ctx, j, o, p, l); j.Status == ogc.Accepted {
+		return min(time.Second<<min(j.Attempt, 10), slowestRetry), nil
+	}
+	return 0, nil
+}

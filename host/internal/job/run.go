@@ -1,0 +1,329 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"geomill/sdk/ogc"
+)
+
+const (
+	heartbeat     = 5 * time.Second  // between renewals of a lease
+	writeDeadline = 30 * time.Second // for writing how a job ended
+	syncPatience  = 5 * time.Second  // for a slot of a sync execution
+	slowestRetry  = time.Minute      // longest delay before another attempt
+)
+
+// runSync runs a job within the request. Without a record nothing is left of
+// it but its results, until they are closed.
+func (s *Service) runSync(ctx context.Context, p *Process, id string, o Order) (*Execution, error) {
+	if err := s.syncSlot(ctx); err != nil {
+		s.removeDir(id)
+		return nil, err
+	}
+	defer func() { <-s.syncSlots }()
+	if s.RecordSync || o.wantsReference() {
+		return s.runRecorded(ctx, p, id, o)
+	}
+	now := s.Now()
+	j := Job{ID: id, ProcessID: p.ID, Plugin: p.Plugin, Sync: true, Status: ogc.Running, Attempt: 1, Created: now, Started: now, Updated: now}
+	outputs, err := s.attempt(ctx, j, o, p, &running{id: id, log: s.Logger})
+	if err != nil {
+		s.removeDir(id)
+		return nil, s.syncFailure(ctx, id, err)
+	}
+	j.Status, j.Progress, j.Finished = ogc.Successful, 100, s.Now()
+	return &Execution{Job: j, Results: &Results{
+		Job: j, Order: o, Process: p, Outputs: outputs,
+		release: func() { s.removeDir(id) },
+	}}, nil
+}
+
+func (s *Service) syncSlot(ctx context.Context) error {
+	select {
+	case s.syncSlots <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(syncPatience)
+	defer timer.Stop()
+	select {
+	case s.syncSlots <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return ErrBusy
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// syncFailure is what a sync request answers when its attempt failed.
+func (s *Service) syncFailure(ctx context.Context, id string, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // the client has gone
+	}
+	var u *UnavailableError
+	if errors.As(err, &u) {
+		return err
+	}
+	e := exceptionOf(err)
+	if e.Status >= 500 {
+		s.Logger.Warn("sync execution failed", "job", id, "error", err)
+	}
+	return &FailedError{Exception: e}
+}
+
+// runRecorded runs a job within the request and keeps its record.
+func (s *Service) runRecorded(ctx context.Context, p *Process, id string, o Order) (*Execution, error) {
+	now := s.Now()
+	j, err := s.Store.Create(ctx, Job{
+		ID: id, ProcessID: p.ID, Plugin: p.Plugin, Sync: true, Status: ogc.Accepted, Created: now, Updated: now,
+	}, o)
+	if err != nil {
+		s.removeDir(id)
+		return nil, fmt.Errorf("record job: %w", err)
+	}
+	if j = s.own(ctx, j, o, p, nil); !j.Status.Final() {
+		return nil, fmt.Errorf("job %s is %s after its run", id, j.Status)
+	}
+	return s.recorded(ctx, id)
+}
+
+// recorded is the outcome of a job that has ended and has a record.
+func (s *Service) recorded(ctx context.Context, id string) (*Execution, error) {
+	j, err := s.Job(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.Results(ctx, id)
+	if errors.Is(err, ErrNotAvailable) && j.Status == ogc.Successful {
+		r, err = &Results{Job: j, Order: Order{Outputs: map[string]ogc.OutputSelection{}}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Execution{Job: j, Recorded: true, Results: r}, nil
+}
+
+// attempt runs the executor once, within the time the process is allowed.
+func (s *Service) attempt(ctx context.Context, j Job, o Order, p *Process, ev Events) (map[string]Value, error) {
+	timeout := s.Timeout
+	if p.Policy.Timeout > 0 {
+		timeout = p.Policy.Timeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
+	defer cancel()
+	dir := s.attemptDir(j.ID, j.Attempt)
+	inputs, err := s.lendInputs(o, dir)
+	if err != nil {
+		return nil, err
+	}
+	outputs, err := s.Executor.Execute(ctx, Attempt{
+		JobID: j.ID, Number: j.Attempt, Process: p, Inputs: inputs, Outputs: o.wanted(), Dir: dir, Grace: s.Grace,
+	}, ev)
+	if err != nil {
+		return nil, err
+	}
+	for id := range outputs {
+		if _, ok := o.Outputs[id]; o.Outputs != nil && !ok {
+			delete(outputs, id)
+		}
+	}
+	return outputs, nil
+}
+
+// lendInputs moves the files of an order into the directory of an attempt.
+func (s *Service) lendInputs(o Order, dir string) (map[string]Value, error) {
+	var moved map[string]Value
+	for id, v := range o.Inputs {
+		if v.File == "" {
+			continue
+		}
+		if moved == nil {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return nil, fmt.Errorf("make attempt directory: %w", err)
+			}
+			if err := os.Rename(filepath.Dir(v.File), filepath.Join(dir, "in")); err != nil {
+				return nil, fmt.Errorf("lend inputs: %w", err)
+			}
+			moved = maps.Clone(o.Inputs)
+		}
+		v.File = filepath.Join(dir, "in", filepath.Base(v.File))
+		moved[id] = v
+	}
+	if moved == nil {
+		return o.Inputs, nil
+	}
+	return moved, nil
+}
+
+// takeBack undoes lendInputs and removes what the attempts left.
+func (s *Service) takeBack(id string) {
+	lent, _ := filepath.Glob(filepath.Join(s.jobDir(id), "*", "in"))
+	for _, dir := range lent {
+		if err := os.Rename(dir, s.inputDir(id)); err != nil {
+			s.Logger.Error("inputs of a job are lost", "job", id, "error", err)
+		}
+		if err := os.RemoveAll(filepath.Dir(dir)); err != nil {
+			s.Logger.Warn("attempt directory stays behind", "job", id, "error", err)
+		}
+	}
+}
+
+// wanted is the selection of outputs as an Attempt takes it.
+func (o Order) wanted() map[string]string {
+	if o.Outputs == nil {
+		return nil
+	}
+	w := make(map[string]string, len(o.Outputs))
+	for id, sel := range o.Outputs {
+		w[id] = ""
+		if sel.Format != nil {
+			w[id] = sel.Format.MediaType
+		}
+	}
+	return w
+}
+
+func (o Order) wantsReference() bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(o.Outputs)), func(s ogc.OutputSelection) bool {
+		return s.TransmissionMode == "reference"
+	})
+}
+
+// own runs one attempt of a recorded job, from accepted on, and writes how it
+// ended. It returns the job as it then is.
+func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) Job {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	u := s.live.add(j.ID, cancel, s.Logger)
+	j.Plugin = p.Plugin
+	j, err := s.change(ctx, j, ogc.Running, nil)
+	if err != nil { // dismissed meanwhile, or not on disk: then it stays accepted
+		s.live.settle(u)
+		return j
+	}
+	type outcome struct {
+		outputs map[string]Value
+		err     error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		outputs, err := s.attempt(ctx, j, o, p, u)
+		done <- outcome{outputs, err}
+	}()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case r := <-done:
+			j = s.finish(ctx, j, r.outputs, r.err)
+			s.live.settle(u)
+			s.cleanUp(j)
+			return j
+		case <-ctx.Done():
+			if dismissal(ctx) { // say so at once; the work is still being stopped
+				j = s.finish(ctx, j, nil, context.Cause(ctx))
+				s.live.settle(u)
+				<-done
+			} else {
+				r := <-done
+				j = s.finish(ctx, j, r.outputs, r.err)
+				s.live.settle(u)
+			}
+			s.cleanUp(j)
+			return j
+		case <-beat.C:
+			if l == nil {
+				continue
+			}
+			if err := l.Heartbeat(ctx); errors.Is(err, ErrLost) || errors.Is(err, ErrCancelled) {
+				cancel(err)
+			}
+		}
+	}
+}
+
+// dismissal reports whether ctx ended because the client wants no results: a
+// DELETE, here or at the queue, or the end of a sync request's connection.
+func dismissal(ctx context.Context) bool {
+	err := context.Cause(ctx)
+	return errors.Is(err, ErrDismissed) || errors.Is(err, ErrCancelled) || errors.Is(err, context.Canceled)
+}
+
+// finish writes how an attempt ended. The cause of a cancellation decides. A job
+// that is final already stays as it is.
+func (s *Service) finish(ctx context.Context, j Job, outputs map[string]Value, err error) Job {
+	if j.Status.Final() {
+		return j
+	}
+	to := ogc.Successful
+	var unavailable *UnavailableError
+	switch {
+	case err == nil:
+		j.Message, j.Exception = "", nil
+	case ctx.Err() != nil && dismissal(ctx):
+		to, j.Message = ogc.Dismissed, "dismissed by the client"
+	case !j.Sync && errors.As(err, &unavailable):
+		to, j.Message = ogc.Accepted, "waits: "+unavailable.Reason
+		j.Attempt-- // it did not start
+	case j.again(err):
+		to, j.Message = ogc.Accepted, "will run again: "+exceptionOf(err).Detail
+	default:
+		e := exceptionOf(err)
+		to, j.Message, j.Exception = ogc.Failed, e.Detail, &e
+		s.Logger.Warn("job failed", "job", j.ID, "process", j.ProcessID, "attempt", j.Attempt, "error", err)
+	}
+	n, err := s.change(context.WithoutCancel(ctx), j, to, outputs)
+	if err != nil {
+		s.Logger.Error("end of a job is not recorded", "job", j.ID, "status", to, "error", err)
+	}
+	return n
+}
+
+// change writes a job with a new status, trying again while the store does not
+// take it. When the job was changed by someone else it returns what it is now.
+func (s *Service) change(ctx context.Context, j Job, to ogc.Status, outputs map[string]Value) (Job, error) {
+	n, err := j.move(to, s.Now())
+	if err != nil {
+		return j, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
+	defer cancel()
+	for delay := 50 * time.Millisecond; ; delay *= 2 {
+		n, err := s.Store.Update(ctx, n, outputs)
+		switch {
+		case err == nil:
+			if to.Final() {
+				s.live.ended(j.ID)
+			}
+			return n, nil
+		case errors.Is(err, ErrConflict), errors.Is(err, ErrNoSuchJob), errors.Is(err, ErrGone):
+			if now, e := s.Store.Get(ctx, j.ID); e == nil {
+				return now, err
+			}
+			return j, err
+		}
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+			return j, err
+		}
+	}
+}
+
+// cleanUp removes the directory of a job that has ended, or makes it ready for
+// another attempt.
+func (s *Service) cleanUp(j Job) {
+	if j.Status == ogc.Accepted {
+		s.takeBack(j.ID)
+		return
+	}
+	s.removeDir(j.ID)
+}

@@ -1,0 +1,238 @@
+package wire
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"geomill/proto/processv1"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// run is one job in a Session, between its start and its end. All but box and
+// wake belong to the goroutine in Run.
+type run struct {
+	box  mailbox
+	wake chan struct{}
+
+	session *Session
+	start   Start
+	grace   time.Duration
+	events  Events
+	dir     jobDir
+	outputs map[string]Value
+
+	// cause is why the job was told to end: the cause of its context, or a
+	// *Problem of a plugin that broke the contract. What else the plugin
+	// says about it no longer counts.
+	cause     error
+	cancel    instruction
+	stopping  chan<- instruction // not nil while cancel waits to be queued
+	graceOver <-chan time.Time
+
+	unended bool // given up: the plugin still runs it
+
+	list []*processv1.PluginMessage // scratch of deliver
+}
+
+// maxReason is the longest reason of a cancellation, in bytes.
+const maxReason = 4 << 10
+
+// Run sends a job to the plugin and blocks until it has ended. ev, not nil,
+// gets its events from the calling goroutine; it may be slow, at the price of
+// events. An id runs once at a time.
+// Inputs above InlineMaxBytes are written to the directory in of st.Dir;
+// files among the outputs are regular files in st.Dir with one name.
+//
+// When ctx ends before the job, Run asks the plugin to cancel it and waits
+// for its end at most the grace time; ev gets nothing more. It returns
+//   - a *Problem when the process failed, or the plugin broke the contract,
+//   - context.Cause(ctx) when ctx ended first, whatever became of the job,
+//   - an *UnresponsiveError when a cancelled job did not end in time,
+//   - a *LostError when the session broke.
+func (s *Session) Run(ctx context.Context, st Start, grace time.Duration, ev Events) (map[string]Value, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	r := &run{session: s, start: st, grace: grace, events: ev, wake: make(chan struct{}, 1)}
+	r.dir.path = st.Dir
+	defer r.dir.close()
+	if err := s.join(r); err != nil {
+		return nil, fmt.Errorf("start job: %w", err)
+	}
+	defer s.leave(r)
+	message, size, err := startToWire(&r.dir, st)
+	if err != nil {
+		return nil, fmt.Errorf("start job %s: %w", st.JobID, err)
+	}
+	if err := s.send(ctx, instruction{message, size}); err != nil {
+		return nil, err
+	}
+	return r.follow(ctx)
+}
+
+// send queues the first instruction of a job.
+func (s *Session) send(ctx context.Context, i instruction) error {
+	select {
+	case s.queue <- i:
+		return nil
+	default:
+	}
+	select {
+	case s.queue <- i:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.done:
+		return s.Err()
+	}
+}
+
+// notify wakes the goroutine in Run.
+func (r *run) notify() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// follow waits for the end of a job whose start is on its way.
+func (r *run) follow(ctx context.Context) (map[string]Value, error) {
+	ended := ctx.Done()
+	for {
+		select {
+		case <-r.wake:
+			// What the reader handed over before the session ended still counts.
+			lost := r.session.over()
+			if end := r.deliver(); end != nil {
+				return r.result(ctx, end)
+			}
+			if lost {
+				return nil, r.session.Err()
+			}
+		case <-ended:
+			ended = nil
+			r.stop(context.Cause(ctx))
+		case r.stopping <- r.cancel:
+			r.stopping = nil
+		case <-r.graceOver:
+			r.unended = true
+			return nil, r.unresponsive()
+		}
+	}
+}
+
+// deliver hands on what waits and returns the end of the job if that is there.
+func (r *run) deliver() (end *processv1.PluginMessage) {
+	r.list, _ = r.box.take(r.list[:0])
+	for _, m := range r.list {
+		switch k := m.GetKind().(type) {
+		case *processv1.PluginMessage_Progress:
+			r.events.Progress(percent(k.Progress.GetPercent()), k.Progress.GetMessage())
+		case *processv1.PluginMessage_Log:
+			r.log(k.Log)
+		case *processv1.PluginMessage_Output:
+			r.accept(k.Output.GetId(), k.Output.GetValue())
+		case *processv1.PluginMessage_Succeeded:
+			for id, v := range k.Succeeded.GetOutputs() {
+				r.accept(id, v)
+			}
+			end = m
+		case *processv1.PluginMessage_Failed, *processv1.PluginMessage_Cancelled:
+			end = m
+		}
+	}
+	clear(r.list)
+	if r.box.excess() {
+		r.stop(broken("it sent more than %d outputs or more than %d bytes of outputs inside the session", maxValues, maxOutputBytes))
+	}
+	return end
+}
+
+func (r *run) log(l *processv1.Log) {
+	if n := l.GetDropped(); n > 0 {
+		r.events.Log(slog.LevelWarn, fmt.Sprintf("%d log lines left out", n), nil)
+	}
+	fields := json.RawMessage(l.GetFieldsJson())
+	if !json.Valid(fields) {
+		fields = nil
+	}
+	r.events.Log(levelFromWire(l.GetLevel()), l.GetMessage(), fields)
+}
+
+func (r *run) accept(id string, w *processv1.Value) {
+	if r.cause != nil {
+		return
+	}
+	v, err := valueFromWire(&r.dir, w)
+	if err != nil {
+		r.stop(broken("output %.200q: %v", id, err))
+		return
+	}
+	if r.outputs == nil {
+		r.outputs = make(map[string]Value)
+	}
+	r.outputs[id] = v
+}
+
+// stop asks the plugin to cancel the job, once.
+func (r *run) stop(cause error) {
+	if r.cause != nil {
+		return
+	}
+	r.cause = cause
+	r.box.mute()
+	r.outputs = nil
+	r.cancel = cancelToWire(r.start.JobID, cause, r.grace)
+	r.graceOver = time.After(max(r.grace, 0))
+	select {
+	case r.session.queue <- r.cancel:
+	default:
+		r.stopping = r.session.queue
+	}
+}
+
+// result is the result of a job that has ended.
+func (r *run) result(ctx context.Context, end *processv1.PluginMessage) (map[string]Value, error) {
+	if r.cause != nil {
+		return nil, r.cause
+	}
+	if end.GetSucceeded() != nil {
+		return r.outputs, nil
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if k, ok := end.GetKind().(*processv1.PluginMessage_Failed); ok {
+		return nil, problemFromWire(k.Failed.GetProblem(), k.Failed.GetRetryable())
+	}
+	return nil, &Problem{Title: "the process cancelled itself", Detail: end.GetCancelled().GetMessage()}
+}
+
+func (r *run) unresponsive() error {
+	var p *Problem
+	if errors.As(r.cause, &p) {
+		return r.cause
+	}
+	return &UnresponsiveError{Grace: r.grace, Cause: r.cause}
+}
+
+func cancelToWire(id string, cause error, grace time.Duration) instruction {
+	w := &processv1.Cancel{Reason: text(cause.Error(), maxReason), Grace: durationpb.New(max(grace, 0))}
+	return instruction{
+		message: &processv1.HostMessage{JobId: id, Kind: &processv1.HostMessage_Cancel{Cancel: w}},
+		size:    messageOverhead + len(w.Reason),
+	}
+}
+
+func percent(p float64) float64 {
+	if math.IsNaN(p) {
+		return 0
+	}
+	return min(max(p, 0), 100)
+}

@@ -1,0 +1,163 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"geomill/proto/processv1"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// The bounds of what a job reports, in bytes. A longer text is cut; log fields
+// that are longer are left out, since JSON cannot be cut.
+const (
+	maxProgressText = 4 << 10
+	maxLogText      = 16 << 10
+	maxLogFields    = 32 << 10
+)
+
+// serverJob is a job on the plugin end. It is the Events of its handler.
+type serverJob struct {
+	id       string
+	session  *serving
+	box      mailbox
+	admitted bool // it has a slot
+	ctx      context.Context
+	stop     context.CancelCauseFunc
+
+	listed bool // of outbox, under its lock
+}
+
+// run executes the job and posts its end, whatever the handler does.
+func (j *serverJob) run(w *processv1.Start) {
+	var end *processv1.PluginMessage
+	defer func() {
+		if p := recover(); p != nil {
+			end = j.panicked(p)
+		} else if end == nil {
+			end = failed(&Problem{Title: "the process failed", Detail: "the process ended its goroutine without a result"})
+		}
+		j.stop(nil)
+		// The host may use the id again as soon as it has the end.
+		j.session.leave(j)
+		j.end(end)
+	}()
+	end = j.execute(w)
+}
+
+func (j *serverJob) execute(w *processv1.Start) *processv1.PluginMessage {
+	dir := &jobDir{path: w.GetJobDir()}
+	defer dir.close()
+	start, err := startFromWire(dir, j.id, w)
+	if err != nil {
+		return failed(&Problem{Title: "the host broke its contract", Detail: err.Error()})
+	}
+	ctx := j.ctx
+	if !start.Deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, start.Deadline)
+		defer cancel()
+	}
+	outputs, err := j.session.server.handler.Run(ctx, start, j)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	return j.succeeded(dir, outputs)
+}
+
+func (j *serverJob) succeeded(dir *jobDir, outputs map[string]Value) *processv1.PluginMessage {
+	if len(outputs) > maxValues {
+		return failed(&Problem{Title: "too many outputs", Detail: fmt.Sprintf("the process returned %d outputs, more than %d", len(outputs), maxValues)})
+	}
+	ws, size, err := valuesToWire(dir, outDir, outputs, j.session.server.inlineMax())
+	if err == nil && size > MaxMessageBytes/2 {
+		err = fmt.Errorf("ids and media types take %d bytes", size)
+	}
+	if err != nil {
+		return failed(&Problem{Title: "an output cannot be handed over", Detail: fmt.Sprintf("output %v", err)})
+	}
+	return &processv1.PluginMessage{Kind: &processv1.PluginMessage_Succeeded{Succeeded: &processv1.Succeeded{Outputs: ws}}}
+}
+
+// ended is the end of a job whose handler returned an error.
+func ended(ctx context.Context, err error) *processv1.PluginMessage {
+	cause := context.Cause(ctx)
+	var cancelled *CancelledError
+	if errors.As(cause, &cancelled) || errors.Is(cause, errSessionOver) {
+		message := text(err.Error(), maxProblemText)
+		return &processv1.PluginMessage{Kind: &processv1.PluginMessage_Cancelled{Cancelled: &processv1.Cancelled{Message: message}}}
+	}
+	var problem *Problem
+	switch {
+	case errors.As(err, &problem):
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
+		problem = &Problem{Title: "the process passed its deadline", Detail: err.Error()}
+	default:
+		problem = &Problem{Title: "the process failed", Detail: err.Error()}
+	}
+	return failed(problem)
+}
+
+func failed(p *Problem) *processv1.PluginMessage {
+	f := &processv1.Failed{Problem: problemToWire(p), Retryable: p.Retryable}
+	return &processv1.PluginMessage{Kind: &processv1.PluginMessage_Failed{Failed: f}}
+}
+
+// panicked logs a panic with its stack and returns the end of its job. It is
+// called by the deferred function that recovered, so that the stack still
+// holds the place.
+func (j *serverJob) panicked(value any) *processv1.PluginMessage {
+	detail := fmt.Sprintf("panic: %v", value)
+	stack := string(debug.Stack())
+	fields, err := json.Marshal(map[string]string{"stack": text(stack, maxLogText)})
+	if err != nil {
+		fields = nil
+	}
+	j.Log(slog.LevelError, detail, fields)
+	return failed(&Problem{Kind: Panicked, Title: "the process panicked", Detail: detail})
+}
+
+// Progress reports how far the job is. Of what the host has not read yet only
+// the latest is kept.
+func (j *serverJob) Progress(percent float64, message string) {
+	p := &processv1.Progress{Percent: percent, Message: text(message, maxProgressText)}
+	j.post(&processv1.PluginMessage{Kind: &processv1.PluginMessage_Progress{Progress: p}}, false)
+}
+
+// Log reports a line of the job's log. Of what the host has not read yet the
+// latest lines are kept, with a count of those left out.
+func (j *serverJob) Log(level slog.Level, message string, fields json.RawMessage) {
+	if len(fields) > maxLogFields {
+		fields = nil
+	}
+	l := &processv1.Log{Level: levelToWire(level), Message: text(message, maxLogText), FieldsJson: bytes.Clone(fields)}
+	j.post(&processv1.PluginMessage{Kind: &processv1.PluginMessage_Log{Log: l}}, false)
+}
+
+func (j *serverJob) accept() {
+	j.post(&processv1.PluginMessage{Kind: &processv1.PluginMessage_Accepted{Accepted: &processv1.Accepted{}}}, true)
+}
+
+// end posts the end of the job. Its slot is given back when the writer takes
+// it, so that ends that wait count as jobs.
+func (j *serverJob) end(m *processv1.PluginMessage) {
+	j.post(m, false)
+}
+
+func (j *serverJob) post(m *processv1.PluginMessage, lazy bool) {
+	m.JobId = j.id
+	m.Time = timestamppb.Now()
+	if !j.box.post(m) || j.session.out.push(j, lazy) {
+		return
+	}
+	// The writer is gone: whoever takes the end gives the slot back.
+	if list, _ := j.box.take(nil); j.admitted && len(list) > 0 && isEnd(list[len(list)-1]) {
+		j.session.server.release(1)
+	}
+}

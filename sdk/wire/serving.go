@@ -1,0 +1,189 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"geomill/proto/processv1"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// windDown bounds how long the end of a session waits for its jobs, whose
+// contexts have ended.
+const windDown = 5 * time.Second
+
+var errSessionOver = errors.New("the session with the host is over")
+
+// CancelledError is the cause of a job's context after the host cancelled the
+// job.
+type CancelledError struct {
+	Reason string
+	// Grace is how long the host waits for the end of the job, from when it
+	// cancelled it.
+	Grace time.Duration
+}
+
+func (e *CancelledError) Error() string { return "cancelled by the host: " + e.Reason }
+
+// Unwrap returns context.Canceled.
+func (e *CancelledError) Unwrap() error { return context.Canceled }
+
+// serving is a session on the plugin end. The goroutine of the stream reads,
+// another one writes, and each job has one.
+type serving struct {
+	server *Server
+	ctx    context.Context // of all its jobs
+	out    *outbox
+	over   chan struct{} // closed when another session may begin
+
+	mu   sync.Mutex
+	jobs map[string]*serverJob
+	idle chan struct{} // not nil once the session winds down; closed when jobs is empty
+}
+
+// Session implements the contract's ProcessService.
+func (p *processes) Session(stream grpc.BidiStreamingServer[processv1.SessionRequest, processv1.SessionResponse]) error {
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(errSessionOver)
+	s := &serving{
+		server: p.server,
+		ctx:    ctx,
+		out:    newOutbox(stream.Send, p.server.release),
+		over:   make(chan struct{}),
+		jobs:   make(map[string]*serverJob),
+	}
+	if err := p.server.begin(s); err != nil {
+		return err
+	}
+	defer p.server.finish(s)
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		s.out.run(ctx)
+		cancel(errSessionOver) // when it could not write
+	})
+	err := s.read(stream)
+	cancel(errSessionOver)
+	s.windDown()
+	writer.Wait()
+	return err
+}
+
+// begin makes s the session of the server, when the one before is over.
+func (s *Server) begin(next *serving) error {
+	for {
+		s.mu.Lock()
+		current := s.session
+		if current == nil {
+			s.session = next
+		}
+		s.mu.Unlock()
+		if current == nil {
+			return nil
+		}
+		if current.ctx.Err() == nil {
+			return status.Error(codes.FailedPrecondition, "the instance has a session already")
+		}
+		select {
+		case <-current.over:
+		case <-next.ctx.Done():
+			return status.FromContextError(next.ctx.Err()).Err()
+		}
+	}
+}
+
+func (s *Server) finish(session *serving) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.session = nil
+	close(session.over)
+}
+
+func (s *serving) read(stream grpc.BidiStreamingServer[processv1.SessionRequest, processv1.SessionResponse]) error {
+	for {
+		frame, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, m := range frame.GetMessages() {
+			switch k := m.GetKind().(type) {
+			case *processv1.HostMessage_Start:
+				if err := s.out.admit(s.ctx); err != nil {
+					return err
+				}
+				s.start(m.GetJobId(), k.Start)
+			case *processv1.HostMessage_Cancel:
+				s.cancel(m.GetJobId(), k.Cancel)
+			}
+		}
+	}
+}
+
+// start begins a job, or refuses it.
+func (s *serving) start(id string, w *processv1.Start) {
+	j := &serverJob{id: id, session: s}
+	if s.job(id) != nil {
+		j.end(failed(&Problem{Kind: Busy, Title: "the plugin is busy", Detail: "the job still runs from an earlier start", Retryable: true}))
+		return
+	}
+	if busy := s.server.admit(); busy != nil {
+		j.end(failed(busy))
+		return
+	}
+	j.admitted = true
+	j.ctx, j.stop = context.WithCancelCause(s.ctx)
+	s.mu.Lock()
+	s.jobs[id] = j
+	s.mu.Unlock()
+	j.accept()
+	go j.run(w) // waited for by windDown
+}
+
+func (s *serving) cancel(id string, w *processv1.Cancel) {
+	if j := s.job(id); j != nil {
+		j.stop(&CancelledError{Reason: w.GetReason(), Grace: duration(w.GetGrace())})
+	}
+}
+
+func (s *serving) job(id string) *serverJob {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.jobs[id]
+}
+
+func (s *serving) leave(j *serverJob) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.jobs, j.id)
+	if len(s.jobs) == 0 && s.idle != nil {
+		close(s.idle)
+		s.idle = nil
+	}
+}
+
+// windDown waits for the jobs of a session that is over. One that does not
+// listen to its context is left behind; it still counts as in flight.
+func (s *serving) windDown() {
+	s.mu.Lock()
+	if len(s.jobs) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	idle := make(chan struct{})
+	s.idle = idle
+	s.mu.Unlock()
+	timer := time.NewTimer(windDown)
+	defer timer.Stop()
+	select {
+	case <-idle:
+	case <-timer.C:
+	}
+}
