@@ -1,0 +1,183 @@
+package sdk
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"sync"
+
+	"geomill/sdk/wire"
+)
+
+// version of this package, as hosts see it.
+const version = "go/0.1.0"
+
+// Handler is a plugin apart from how it is reached. Serve makes one; tests
+// drive one through the wire (package sdktest).
+type Handler struct {
+	info      wire.Info
+	processes map[string]Process
+	stopping  context.Context
+	stop      context.CancelFunc
+
+	mu      sync.Mutex     // orders stopping and running
+	running sync.WaitGroup // jobs
+}
+
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+
+// NewHandler checks a plugin and its processes. Its error lists everything
+// that is wrong with them.
+func NewHandler(plugin Plugin, processes ...Process) (*Handler, error) {
+	var wrong []error
+	if !namePattern.MatchString(plugin.Name) {
+		wrong = append(wrong, fmt.Errorf("plugin name %q: lower case letters, digits and . _ - only", plugin.Name))
+	}
+	if plugin.Version == "" {
+		wrong = append(wrong, errors.New("plugin has no version"))
+	}
+	if len(processes) == 0 {
+		wrong = append(wrong, errors.New("plugin has no processes"))
+	}
+	byID := make(map[string]Process, len(processes))
+	for _, p := range processes {
+		id := p.description.ID
+		if p.description.Version == "" {
+			p.description.Version = plugin.Version
+		}
+		if err := p.check(); err != nil {
+			wrong = append(wrong, fmt.Errorf("process %s: %w", id, err))
+		}
+		if _, twice := byID[id]; twice {
+			wrong = append(wrong, fmt.Errorf("process %s: there are two of this id", id))
+		}
+		byID[id] = p
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
+	}
+	stopping, stop := context.WithCancel(context.Background())
+	return &Handler{
+		info: wire.Info{
+			Name: plugin.Name, Version: plugin.Version, SDK: version,
+			Capabilities: []string{"cancel.graceful", "progress", "log"},
+			InstanceID:   rand.Text(),
+		},
+		processes: byID,
+		stopping:  stopping,
+		stop:      stop,
+	}, nil
+}
+
+// Info implements wire.Handler.
+func (h *Handler) Info() wire.Info { return h.info }
+
+// Configure implements wire.Handler. There are no settings yet.
+func (h *Handler) Configure(_ context.Context, settings json.RawMessage, _ wire.Limits) []wire.Problem {
+	var members map[string]json.RawMessage
+	if len(settings) == 0 || json.Unmarshal(settings, &members) == nil && len(members) == 0 {
+		return nil
+	}
+	return []wire.Problem{{Title: "unknown settings", Detail: "plugin " + h.info.Name + " takes no settings"}}
+}
+
+// Processes implements wire.Handler.
+func (h *Handler) Processes() []wire.Process {
+	list := make([]wire.Process, 0, len(h.processes))
+	for _, id := range slices.Sorted(maps.Keys(h.processes)) {
+		p := h.processes[id]
+		list = append(list, wire.Process{Description: p.description, Policy: p.policy})
+	}
+	return list
+}
+
+// Run implements wire.Handler.
+func (h *Handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+	p, ok := h.processes[s.ProcessID]
+	if !ok {
+		return nil, &wire.Problem{Kind: wire.NoSuchProcess, Title: "no such process",
+			Detail: fmt.Sprintf("plugin %s has no process %q", h.info.Name, s.ProcessID)}
+	}
+	if !h.begin() {
+		return nil, errStopping
+	}
+	defer h.running.Done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.stopping, func() { cancel(errStopping) })()
+	job := newJob(ctx, s, ev)
+	inputs := make(map[string]Value, len(s.Inputs))
+	for id, v := range s.Inputs {
+		inputs[id] = Value{v}
+	}
+	outputs, err := p.run(job, inputs)
+	if err != nil {
+		return nil, failure(ctx, err)
+	}
+	return h.handOver(job, p, outputs)
+}
+
+// begin counts a job that starts, unless the plugin stops.
+func (h *Handler) begin() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopping.Err() != nil {
+		return false
+	}
+	h.running.Add(1)
+	return true
+}
+
+// end cancels all jobs, refuses others and waits.
+func (h *Handler) end() {
+	h.mu.Lock()
+	h.stop()
+	h.mu.Unlock()
+	h.running.Wait()
+}
+
+var errStopping = &wire.Problem{Kind: wire.Busy, Title: "the plugin is busy", Detail: "the instance was told to stop", Retryable: true}
+
+// failure tells the end of a job's context from a failure of the process.
+func failure(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return problem(err)
+	}
+	if errors.Is(context.Cause(ctx), errStopping) {
+		return errStopping
+	}
+	if errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)) {
+		return err
+	}
+	return problem(err)
+}
+
+// handOver prepares the outputs of a process for the host: those that are
+// wanted, and files where the host can take them.
+func (h *Handler) handOver(job *Job, p Process, outputs map[string]Value) (map[string]wire.Value, error) {
+	values := make(map[string]wire.Value, len(outputs))
+	taken := map[string]bool{}
+	for _, id := range slices.Sorted(maps.Keys(outputs)) {
+		v := outputs[id].wire
+		if _, known := p.description.Outputs[id]; !known {
+			return nil, problem(fmt.Errorf("output %q is not in the description of process %s", id, p.description.ID))
+		}
+		if !job.Wants(id) {
+			continue
+		}
+		if v.File != "" {
+			path, err := adopt(job, id, v.File, taken)
+			if err != nil {
+				return nil, problem(err)
+			}
+			v.File = path
+		}
+		values[id] = v
+	}
+	return values, nil
+}

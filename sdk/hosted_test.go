@@ -1,0 +1,209 @@
+package sdk_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"geomill/sdk"
+	"geomill/sdk/wire"
+
+	goplugin "github.com/hashicorp/go-plugin"
+)
+
+// asPlugin makes the test program a plugin.
+const asPlugin = "GEOMILL_TEST_AS_PLUGIN"
+
+// deadline catches hangs.
+const deadline = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asPlugin) == "" {
+		os.Exit(m.Run())
+	}
+	sdk.Serve(sdk.Plugin{Name: "test", Version: "1.0.0"},
+		sdk.New(sdk.Info{ID: "wait"}, func(job *sdk.Job, _ none) (done, error) {
+			job.Progress(1, "waits")
+			<-job.Done()
+			return done{}, job.Err()
+		}),
+		sdk.New(sdk.Info{ID: "print"}, func(job *sdk.Job, _ none) (done, error) {
+			fmt.Println("to standard output")
+			slog.Warn("outside of any job", "n", 1)
+			return done{true}, nil
+		}))
+}
+
+// instance is a plugin process that go-plugin started.
+type instance struct {
+	client   *wire.Client
+	cmd      *exec.Cmd
+	gone     func() bool
+	lifeline *os.File // the host's end
+	stderr   *lockedBuffer
+}
+
+func launch(t *testing.T) *instance {
+	t.Helper()
+	plugins, host, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &instance{cmd: exec.Command(os.Args[0]), lifeline: host, stderr: &lockedBuffer{}}
+	i.cmd.Env = append(os.Environ(), asPlugin+"=1", wire.LifelineFD+"=3")
+	i.cmd.ExtraFiles = []*os.File{plugins}
+	p := goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig:  wire.Handshake,
+		VersionedPlugins: wire.PluginSet(nil),
+		Cmd:              i.cmd,
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		GRPCDialOptions:  wire.GRPCDialOptions(),
+		Stderr:           i.stderr,
+	})
+	i.gone = p.Exited
+	t.Cleanup(func() {
+		_ = host.Close() // ends the plugin
+		eventually(t, "the plugin ends", p.Exited)
+		p.Kill()
+		_ = plugins.Close()
+	})
+	protocol, err := p.Client()
+	if err != nil {
+		t.Fatalf("start: %v\n%s", err, i.stderr)
+	}
+	dispensed, err := protocol.Dispense(wire.ServiceName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, ok := dispensed.(*wire.Client)
+	if !ok {
+		t.Fatalf("dispensed a %T", dispensed)
+	}
+	i.client = client
+	return i
+}
+
+func (i *instance) run(t *testing.T, process string, ev wire.Events) (map[string]wire.Value, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	session, err := i.client.OpenSession(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	return session.Run(ctx, wire.Start{JobID: "j", ProcessID: process, Attempt: 1, Dir: t.TempDir()}, time.Second, ev)
+}
+
+func TestServesAHost(t *testing.T) {
+	t.Parallel()
+	i := launch(t)
+	info, err := i.client.Info(t.Context())
+	if err != nil || info.Name != "test" || info.InstanceID == "" || !strings.HasPrefix(info.SDK, "go/") {
+		t.Errorf("info %+v, %v", info, err)
+	}
+	list, err := i.client.Processes(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Errorf("processes %v, %v", list, err)
+	}
+	if p, err := i.client.Configure(t.Context(), []byte(`{"a":1}`), wire.Limits{}); err != nil || len(p) != 1 {
+		t.Errorf("unknown settings: problems %v, %v", p, err)
+	}
+	if err := i.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	outputs, err := i.run(t, "print", events{})
+	if err != nil || string(outputs["done"].JSON) != "true" {
+		t.Errorf("outputs %v, %v", outputs, err)
+	}
+	eventually(t, "the log line arrives", func() bool {
+		return strings.Contains(i.stderr.String(), `"@level":"warn","@message":"outside of any job","n":1`)
+	})
+	var p *wire.Problem
+	if _, err := i.run(t, "nothing", events{}); !errors.As(err, &p) || p.Kind != wire.NoSuchProcess {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestEndsWithItsHost(t *testing.T) {
+	t.Parallel()
+	i := launch(t)
+	if err := i.lifeline.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the plugin ends", i.gone)
+}
+
+func TestTerminationCancelsJobsAndEnds(t *testing.T) {
+	t.Parallel()
+	i := launch(t)
+	_, err := i.run(t, "wait", events{func() { _ = i.cmd.Process.Signal(syscall.SIGTERM) }})
+	var p *wire.Problem
+	if !errors.As(err, &p) || p.Kind != wire.Busy || !p.Retryable {
+		t.Errorf("error %v", err)
+	}
+	eventually(t, "the plugin ends", i.gone)
+}
+
+func TestIsACommandWithoutAHost(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(os.Args[0], "version")
+	cmd.Env = append(os.Environ(), asPlugin+"=1")
+	if out, err := cmd.Output(); err != nil || string(out) != "test 1.0.0\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// events calls a function at the first sign of a job.
+type events struct{ started func() }
+
+func (e events) Progress(float64, string) {
+	if e.started != nil {
+		e.started()
+	}
+}
+
+func (events) Log(slog.Level, string, json.RawMessage) {}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	timeout := time.After(deadline)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// lockedBuffer is a buffer that can be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,67 @@
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"geomill/sdk/wire"
+)
+
+// Job is one execution of a process, as its function sees it. As a context it
+// ends when the job is dismissed, runs out of time or the plugin has to stop;
+// the function should then return soon. A Job may be used by many goroutines,
+// until the function returns.
+type Job struct {
+	context.Context
+	start  wire.Start
+	events wire.Events
+	log    *slog.Logger
+}
+
+func newJob(ctx context.Context, s wire.Start, ev wire.Events) *Job {
+	return &Job{Context: ctx, start: s, events: ev, log: slog.New(newLogHandler(ev))}
+}
+
+// ID identifies the job at the host.
+func (j *Job) ID() string { return j.start.JobID }
+
+// Attempt is 1, or more if the job was interrupted before.
+func (j *Job) Attempt() int { return j.start.Attempt }
+
+// Progress reports how far the job is, from 0 to 100, with a message for whoever
+// waits for it. It never blocks for long and may be called often. With args the
+// message is a format.
+func (j *Job) Progress(percent float64, message string, args ...any) {
+	if len(args) > 0 {
+		message = fmt.Sprintf(message, args...)
+	}
+	j.events.Progress(percent, message)
+}
+
+// Log is where the log lines of this job go; the host keeps them with it.
+func (j *Job) Log() *slog.Logger { return j.log }
+
+// Dir returns a directory for the files of this job, and makes it if need be.
+// The host removes it when the job has ended; output files may be in it.
+func (j *Job) Dir() (string, error) { return j.subdir("tmp") }
+
+// Wants reports whether the client asked for an output. Others need not be
+// computed and are not sent.
+func (j *Job) Wants(output string) bool {
+	if j.start.Outputs == nil {
+		return true
+	}
+	_, ok := j.start.Outputs[output]
+	return ok
+}
+
+func (j *Job) subdir(name string) (string, error) {
+	dir := filepath.Join(j.start.Dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make job directory: %w", err)
+	}
+	return dir, nil
+}

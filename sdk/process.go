@@ -1,0 +1,152 @@
+package sdk
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"geomill/sdk/ogc"
+	"geomill/sdk/wire"
+)
+
+// Plugin identifies a plugin to its host.
+type Plugin struct {
+	// Name is stable, of lower case letters, digits and . _ -
+	Name string
+	// Version follows semantic versioning.
+	Version string
+}
+
+// Info is what a process says about itself beside its inputs and outputs.
+type Info struct {
+	// ID names the process in URLs: letters, digits and . _ ~ : -
+	ID          string
+	Title       string
+	Description string
+	// Version of the process; empty: that of the plugin.
+	Version  string
+	Keywords []string
+	Metadata []ogc.Metadata
+	// JobControl says how the process may be executed; empty: in every way.
+	JobControl []ogc.JobControlOption
+	Policy     Policy
+}
+
+// Policy is how the author wants a process to be run. The operator of the
+// host has the last word; the zero value leaves everything to the host.
+type Policy = wire.Policy
+
+// Isolation modes of a Policy.
+const (
+	// Shared: one instance of the plugin runs many jobs at once.
+	Shared = wire.Shared
+	// Exclusive: one instance runs one job at a time.
+	Exclusive = wire.Exclusive
+	// PerJob: a fresh instance for each job.
+	PerJob = wire.PerJob
+)
+
+// Process is a process ready to be served. Make it with New or Raw.
+type Process struct {
+	description ogc.Process
+	policy      Policy
+	run         func(*Job, map[string]Value) (map[string]Value, error)
+	err         error // what is wrong with it
+}
+
+// New makes a process of a function. I and O are structs: each field of I is
+// an input and each field of O an output, named by its json tag. The rules for
+// types and tags are those of schema.Derive; a field of type File is a value
+// that is large or not JSON, []byte a small one. Fields that are pointers, have
+// a default or are tagged omitempty or omitzero are optional; optional outputs
+// are left out while empty.
+//
+// What is wrong with the types is reported when the plugin starts.
+func New[I, O any](info Info, f func(*Job, I) (O, error)) Process {
+	in, inErr := fieldsOf(reflect.TypeFor[I]())
+	out, outErr := fieldsOf(reflect.TypeFor[O]())
+	p := Process{
+		description: info.describe(),
+		policy:      info.Policy,
+		err:         errors.Join(wrap("inputs", inErr), wrap("outputs", outErr)),
+	}
+	p.description.Inputs = inputDescriptions(in)
+	p.description.Outputs = outputDescriptions(out)
+	p.run = func(job *Job, values map[string]Value) (map[string]Value, error) {
+		var inputs I
+		if err := decodeInputs(job, in, values, reflect.ValueOf(&inputs).Elem()); err != nil {
+			return nil, err
+		}
+		outputs, err := f(job, inputs)
+		if err != nil {
+			return nil, err
+		}
+		return encodeOutputs(job, out, reflect.ValueOf(&outputs).Elem())
+	}
+	return p
+}
+
+// Raw makes a process whose description is not known until the program runs,
+// or whose values are passed on without being decoded. Empty job control
+// options mean every way of execution. f gets the inputs that are there and
+// returns the outputs that it has.
+func Raw(description ogc.Process, f func(*Job, map[string]Value) (map[string]Value, error)) Process {
+	p := Process{description: description, run: f}
+	p.description.Inputs = maps.Clone(description.Inputs)
+	if p.description.Inputs == nil {
+		p.description.Inputs = map[string]ogc.Input{}
+	}
+	p.description.JobControlOptions = jobControl(description.JobControlOptions)
+	return p
+}
+
+// WithPolicy returns p with another policy.
+func (p Process) WithPolicy(policy Policy) Process {
+	p.policy = policy
+	return p
+}
+
+func (i Info) describe() ogc.Process {
+	static := false
+	return ogc.Process{ProcessSummary: ogc.ProcessSummary{
+		ID:                i.ID,
+		Version:           i.Version,
+		Title:             i.Title,
+		Description:       i.Description,
+		Keywords:          slices.Clone(i.Keywords),
+		Metadata:          slices.Clone(i.Metadata),
+		JobControlOptions: jobControl(i.JobControl),
+		Mutable:           &static,
+	}}
+}
+
+func jobControl(options []ogc.JobControlOption) []ogc.JobControlOption {
+	if len(options) == 0 {
+		return []ogc.JobControlOption{ogc.SyncExecute, ogc.AsyncExecute, ogc.Dismiss}
+	}
+	return slices.Clone(options)
+}
+
+// check reports why the process cannot be served.
+func (p Process) check() error {
+	switch {
+	case p.err != nil:
+		return p.err
+	case p.run == nil:
+		return errors.New("has no function; make processes with New or Raw")
+	case p.description.ID == "":
+		return errors.New("has no id")
+	case len(p.description.Outputs) == 0:
+		return errors.New("has no outputs")
+	}
+	return nil
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

@@ -1,0 +1,87 @@
+package sdktest_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"geomill/sdk"
+	"geomill/sdk/sdktest"
+	"geomill/sdk/wire"
+)
+
+type inputs struct {
+	Name string `json:"name" jsonschema:"minLength=1"`
+	Odd  bool   `json:"odd,omitempty"`
+}
+
+type outputs struct {
+	Greeting string `json:"greeting" jsonschema:"pattern=^Hello"`
+	Length   int    `json:"length"`
+}
+
+func greet() sdk.Process {
+	return sdk.New(sdk.Info{ID: "greet"}, func(job *sdk.Job, in inputs) (outputs, error) {
+		job.Progress(50, "half")
+		job.Log().Info("greets", "name", in.Name)
+		if in.Odd {
+			return outputs{Greeting: "Goodbye"}, nil
+		}
+		return outputs{"Hello " + in.Name, len(in.Name)}, nil
+	})
+}
+
+func TestRunReturnsWhatAHostWouldGet(t *testing.T) {
+	t.Parallel()
+	r := sdktest.Run(t, greet(), inputs{Name: "Ada"})
+	var greeting string
+	if r.Decode("greeting", &greeting); greeting != "Hello Ada" || len(r.Outputs) != 2 {
+		t.Errorf("outputs %v", r.Outputs)
+	}
+	if len(r.Progress) != 1 || r.Progress[0] != (sdktest.Progress{Percent: 50, Message: "half"}) {
+		t.Errorf("progress %v", r.Progress)
+	}
+	if len(r.Logs) != 1 || r.Logs[0].Level != slog.LevelInfo || string(r.Logs[0].Fields) != `{"name":"Ada"}` {
+		t.Errorf("log %v", r.Logs)
+	}
+}
+
+func TestRunChecksInputs(t *testing.T) {
+	t.Parallel()
+	var p *wire.Problem
+	r := sdktest.Run(t, greet(), map[string]string{"name": "", "more": ""})
+	if !errors.As(r.Err, &p) || p.Kind != wire.InvalidInput || len(p.Faults) != 2 {
+		t.Errorf("error %v", r.Err)
+	}
+}
+
+// recorder is a test that may fail.
+type recorder struct {
+	testing.TB
+	errors []string
+}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.errors = append(r.errors, fmt.Sprintf(format, args...))
+}
+
+func TestRunFailsTheTestWhenAnOutputIsNotAsDescribed(t *testing.T) {
+	t.Parallel()
+	r := &recorder{TB: t}
+	sdktest.Run(r, greet(), inputs{Name: "Ada", Odd: true})
+	if len(r.errors) != 1 || !strings.Contains(r.errors[0], `output greeting must match the pattern "^Hello"`) {
+		t.Errorf("errors %q", r.errors)
+	}
+}
+
+func ExampleRun() {
+	_ = func(t *testing.T) { // in a test
+		r := sdktest.Run(t, greet(), map[string]any{"name": "Ada"}, sdktest.Outputs("greeting"))
+		var greeting string
+		if r.Decode("greeting", &greeting); greeting != "Hello Ada" {
+			t.Errorf("greeting %q", greeting)
+		}
+	}
+}

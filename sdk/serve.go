@@ -1,0 +1,29 @@
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"geomill/sdk/wire"
+)
+
+// Serve is the main function of a plugin; it does not return. Started by a
+// host it serves the processes until the host ends it. Started by hand the
+// program is a command: describe, run, version, help.
+func Serve(plugin Plugin, processes ...Process) {
+	h, err := NewHandler(plugin, processes...)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "plugin %s cannot be served:\n%v\n", plugin.Name, err)
+		os.Exit(exitFailed)
+	}
+	if os.Getenv(wire.Handshake.MagicCookieKey) == wire.Handshake.MagicCookieValue {
+		serveHost(h)
+		os.Exit(exitOK)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
+	code := command{handler: h, in: os.Stdin, out: os.Stdout, err: os.Stderr}.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
