@@ -1,0 +1,45 @@
+// Command hello-world is the plugin with the process of the same name: a
+// greeting, the smallest process that shows all there is to see.
+package main
+
+import (
+	"strings"
+
+	"geomill/sdk"
+)
+
+func main() {
+	sdk.Serve(sdk.Plugin{Name: "hello-world", Version: "1.0.0"}, helloWorld())
+}
+
+// Inputs of the process.
+type Inputs struct {
+	Name    string `json:"name" jsonschema:"title=Name,description=Who is greeted."`
+	Message string `json:"message,omitempty" jsonschema:"title=Message,description=What else there is to say."`
+}
+
+// Outputs of the process.
+type Outputs struct {
+	Echo Echo `json:"echo" jsonschema:"title=Greeting,description=The greeting together with the id of this output."`
+}
+
+// Echo is the greeting in the form that clients of pygeoapi know.
+type Echo struct {
+	ID    string `json:"id"`
+	Value string `json:"value"`
+}
+
+func helloWorld() sdk.Process {
+	return sdk.New(sdk.Info{
+		ID:          "hello-world",
+		Title:       "Hello, world",
+		Description: "Greets somebody by name and adds a message, if there is one.",
+		Keywords:    []string{"hello world", "greeting", "example"},
+		Policy:      sdk.Policy{Deterministic: true, RetryAttempts: 3},
+	}, greet)
+}
+
+func greet(_ *sdk.Job, in Inputs) (Outputs, error) {
+	greeting := strings.TrimSpace("Hello " + in.Name + "! " + in.Message)
+	return Outputs{Echo{ID: "echo", Value: greeting}}, nil
+}
