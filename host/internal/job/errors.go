@@ -73,8 +73,8 @@ const (
 	Vanished      FailureKind = "vanished" // the process is no longer offered
 )
 
-// Failure is how an attempt failed. Detail and Faults are for clients; Cause is
-// for the log.
+// Failure is how an attempt failed. Detail and Faults, whose pointers are within
+// the value of their input, are for clients; Cause is for the log.
 type Failure struct {
 	Kind      FailureKind
 	Detail    string

@@ -26,7 +26,11 @@ func exceptionOf(err error) ogc.Exception {
 }
 
 func (f *Failure) exception() ogc.Exception {
-	e := ogc.Exception{Type: "about:blank", Status: 500, Detail: f.Detail, Errors: f.Faults}
+	e := ogc.Exception{Type: "about:blank", Status: 500, Detail: f.Detail}
+	for _, fault := range f.Faults { // the process knows places within its inputs
+		fault.Pointer = "/inputs/" + escape(fault.Input) + fault.Pointer
+		e.Errors = append(e.Errors, fault)
+	}
 	switch f.Kind {
 	case InputRefused:
 		e.Type, e.Title, e.Status = ogc.InvalidParameterValue, "Invalid input", 400

@@ -45,6 +45,7 @@ func (s *Service) unfinished(ctx context.Context) ([]Ticket, error) {
 				}
 			}
 			if j.Status == ogc.Accepted {
+				s.takeBack(j.ID)
 				tickets = append(tickets, Ticket{JobID: j.ID, ProcessID: j.ProcessID, Readmit: true})
 			}
 		}
@@ -66,25 +67,41 @@ func (s *Service) settleCrashed(ctx context.Context, j Job) (Job, error) {
 	return s.change(ctx, j, ogc.Failed, nil)
 }
 
-// sweep removes the directories of jobs that have ended and makes those of
-// accepted jobs ready for an attempt.
+// sweep removes the directories that no job needs any more.
 func (s *Service) sweep(ctx context.Context) error {
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("sweep job directories: %w", err)
 	}
 	for _, e := range entries {
+		if s.live.holds(e.Name()) {
+			continue
+		}
 		j, err := s.Store.Get(ctx, e.Name())
 		switch {
-		case err == nil && j.Status == ogc.Accepted:
-			s.takeBack(j.ID)
-		case err == nil || errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone):
+		case errors.Is(err, ErrNoSuchJob), errors.Is(err, ErrGone), err == nil && j.Status.Final():
 			s.removeDir(e.Name())
-		default:
+		case err != nil:
 			return fmt.Errorf("sweep job directory %s: %w", e.Name(), err)
 		}
 	}
 	return nil
+}
+
+// sweeper sweeps from time to time, until ctx ends.
+func (s *Service) sweeper(ctx context.Context) {
+	t := time.NewTicker(s.SweepEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
+				s.Logger.Warn("job directories stay behind", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Run runs queued jobs until ctx ends. Then it claims no more, gives running
@@ -93,6 +110,7 @@ func (s *Service) Run(ctx context.Context) error {
 	base, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	var workers sync.WaitGroup
+	workers.Go(func() { s.sweeper(ctx) })
 	s.claim(ctx, base, &workers)
 
 	idle := make(chan struct{})

@@ -10,12 +10,13 @@ import (
 	"geomill/sdk/ogc"
 )
 
-// registry knows the recorded jobs that run in this host, and who waits for
-// the end of a job.
+// registry knows the recorded jobs that run in this host, who waits for the end
+// of a job, and whose directories are in use.
 type registry struct {
 	mu      sync.Mutex
 	running map[string]*running
 	waiting map[string][]chan struct{}
+	held    map[string]int
 }
 
 // running is a job under way. It is the Events of its attempt.
@@ -33,7 +34,29 @@ type report struct {
 }
 
 func newRegistry() *registry {
-	return &registry{running: make(map[string]*running), waiting: make(map[string][]chan struct{})}
+	return &registry{running: make(map[string]*running), waiting: make(map[string][]chan struct{}), held: make(map[string]int)}
+}
+
+// hold keeps the directory of a job from being swept, until as many drops.
+func (r *registry) hold(id string) {
+	r.mu.Lock()
+	r.held[id]++
+	r.mu.Unlock()
+}
+
+func (r *registry) drop(id string) {
+	r.mu.Lock()
+	if r.held[id]--; r.held[id] == 0 {
+		delete(r.held, id)
+	}
+	r.mu.Unlock()
+}
+
+// holds reports whether a job's directory is in use.
+func (r *registry) holds(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held[id] > 0 || r.running[id] != nil
 }
 
 func (r *registry) add(id string, cancel context.CancelCauseFunc, log *slog.Logger) *running {

@@ -69,8 +69,8 @@ func (s *Service) Dismiss(ctx context.Context, id string) (Job, error) {
 				s.removeDir(id)
 			}
 		}
-		if errors.Is(err, ErrConflict) {
-			continue // it was started or ended meanwhile
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNoSuchJob) {
+			continue // it was started, ended or removed meanwhile
 		}
 		j.Status = ogc.Dismissed
 		return j, err

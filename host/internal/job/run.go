@@ -39,10 +39,21 @@ func (s *Service) runSync(ctx context.Context, p *Process, id string, o Order) (
 		return nil, s.syncFailure(ctx, id, err)
 	}
 	j.Status, j.Progress, j.Finished = ogc.Successful, 100, s.Now()
-	return &Execution{Job: j, Results: &Results{
-		Job: j, Order: o, Process: p, Outputs: outputs,
-		release: func() { s.removeDir(id) },
-	}}, nil
+	r := &Results{Job: j, Order: o, Process: p, Outputs: outputs}
+	if hasFile(o.Inputs) || hasFile(outputs) {
+		s.live.hold(id)
+		r.release = func() { s.removeDir(id); s.live.drop(id) }
+	} // else there is hardly ever a directory: sweep finds those that a process made for itself
+	return &Execution{Job: j, Results: r}, nil
+}
+
+func hasFile(values map[string]Value) bool {
+	for _, v := range values {
+		if v.File != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Service) syncSlot(ctx context.Context) error {
@@ -214,10 +225,10 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 		err     error
 	}
 	done := make(chan outcome, 1)
-	go func() {
+	go func(j Job) {
 		outputs, err := s.attempt(ctx, j, o, p, u)
 		done <- outcome{outputs, err}
-	}()
+	}(j)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {

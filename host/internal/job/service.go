@@ -29,12 +29,16 @@ type Config struct {
 	// files. It is on the file system of the store's outputs.
 	Dir string
 
-	Slots     int           // queued jobs that run at once; default 2 a processor, at least 4
-	SyncSlots int           // sync executions at once; default 256
-	Timeout   time.Duration // of an attempt without a policy of its own; default 1 h
-	Grace     time.Duration // between asking an attempt to stop and stopping it; default 5 s
-	MaxWait   time.Duration // longest wait=N that is honoured; default 60 s
-	Drain     time.Duration // how long running jobs may go on at a stop; default 10 s
+	Slots      int           // queued jobs that run at once; default 2 a processor, at least 4
+	SyncSlots  int           // sync executions at once; default 256
+	Timeout    time.Duration // of an attempt without a policy of its own; default 1 h
+	Grace      time.Duration // between asking an attempt to stop and stopping it; default 5 s
+	MaxWait    time.Duration // longest wait=N that is honoured; default 60 s
+	Drain      time.Duration // how long running jobs may go on at a stop; default 10 s
+	SweepEvery time.Duration // between searches for directories that no job needs; default 1 min
+	// QueueLimit refuses async requests while so many jobs wait, before
+	// anything is written; 0 leaves that to the queue.
+	QueueLimit int
 	// RecordSync keeps a record of every sync execution.
 	RecordSync bool
 
@@ -61,6 +65,7 @@ func (c *Config) validate() error {
 	setDefault(&c.Grace, 5*time.Second)
 	setDefault(&c.MaxWait, time.Minute)
 	setDefault(&c.Drain, 10*time.Second)
+	setDefault(&c.SweepEvery, time.Minute)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -137,6 +142,8 @@ func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 		return nil, fmt.Errorf("make a job id: %w", err)
 	}
 	id := uid.String()
+	s.live.hold(id)
+	defer s.live.drop(id)
 	order, err := s.prepare(ctx, p, id, r)
 	if err != nil {
 		s.removeDir(id)
@@ -192,6 +199,13 @@ func (s *Service) enqueue(ctx context.Context, p *Process, id string, o Order, w
 // accept creates the record and the ticket of a job. ended, when asked for, is
 // closed at the end of the job.
 func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, await bool) (Job, <-chan struct{}, error) {
+	if s.QueueLimit > 0 {
+		if n, err := s.Queue.Depth(ctx); err != nil {
+			return Job{}, nil, fmt.Errorf("measure queue: %w", err)
+		} else if n >= s.QueueLimit {
+			return Job{}, nil, ErrBusy
+		}
+	}
 	if err := s.syncInputs(o); err != nil {
 		return Job{}, nil, err
 	}
