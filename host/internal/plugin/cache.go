@@ -1,0 +1,199 @@
+package plugin
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"geomill/sdk/wire"
+)
+
+const (
+	cacheFile    = "plugins.json"
+	cacheFormat  = 1
+	cacheEntries = 512      // files, and descriptions, kept
+	cacheBytes   = 64 << 20 // largest cache file that is read
+)
+
+// description is what a plugin says about itself: all that a host needs to
+// offer its processes without starting it.
+type description struct {
+	Info      wire.Info      `json:"info"`
+	Processes []wire.Process `json:"processes"`
+}
+
+// cache remembers hashes by the identity of a file and descriptions by hash,
+// in one file, so that a start of the host starts no plugin. It is only a
+// cache: a lost or broken file costs one start of each plugin.
+type cache struct {
+	dir string // empty: in memory only
+
+	mu    sync.Mutex
+	doc   cacheDoc
+	dirty bool
+}
+
+type cacheDoc struct {
+	Format       int                      `json:"format"`
+	Files        map[string]cachedFile    `json:"files"`        // by path
+	Descriptions map[string]cachedDetails `json:"descriptions"` // by hash
+}
+
+type cachedFile struct {
+	ID   identity  `json:"id"`
+	Hash string    `json:"hash"`
+	Used time.Time `json:"used"`
+}
+
+type cachedDetails struct {
+	description
+	Used time.Time `json:"used"`
+}
+
+// openCache reads the cache in dir. The error says why what was there could
+// not be used; the cache is then empty and works.
+func openCache(dir string) (*cache, error) {
+	c := &cache{dir: dir}
+	err := c.load()
+	if err != nil || c.doc.Format != cacheFormat {
+		c.doc = cacheDoc{}
+	}
+	c.doc.Format = cacheFormat
+	if c.doc.Files == nil {
+		c.doc.Files = map[string]cachedFile{}
+	}
+	if c.doc.Descriptions == nil {
+		c.doc.Descriptions = map[string]cachedDetails{}
+	}
+	return c, err
+}
+
+func (c *cache) load() error {
+	if c.dir == "" {
+		return nil
+	}
+	path := filepath.Join(c.dir, cacheFile)
+	fi, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read plugin cache: %w", err)
+	}
+	if fi.Size() > cacheBytes {
+		return fmt.Errorf("read plugin cache: %s is larger than %d bytes", path, cacheBytes)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read plugin cache: %w", err)
+	}
+	if err := json.Unmarshal(b, &c.doc); err != nil {
+		return fmt.Errorf("read plugin cache %s: %w", path, err)
+	}
+	return nil
+}
+
+// hash returns the hash of the file at path if its identity is the known one,
+// else "".
+func (c *cache) hash(path string, id identity) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f, ok := c.doc.Files[path]
+	if !ok || f.ID != id {
+		return ""
+	}
+	f.Used = time.Now()
+	c.doc.Files[path] = f
+	return f.Hash
+}
+
+// describe returns the description of the plugin with this hash.
+func (c *cache) describe(hash string) (description, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d, ok := c.doc.Descriptions[hash]
+	if ok {
+		d.Used = time.Now()
+		c.doc.Descriptions[hash] = d
+	}
+	return d.description, ok
+}
+
+// put remembers an admitted plugin until save writes it down.
+func (c *cache) put(path string, id identity, hash string, d description) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if f, ok := c.doc.Files[path]; !ok || f.ID != id || f.Hash != hash {
+		c.dirty = true
+	}
+	if _, ok := c.doc.Descriptions[hash]; !ok {
+		c.dirty = true
+	}
+	c.doc.Files[path] = cachedFile{id, hash, now}
+	c.doc.Descriptions[hash] = cachedDetails{d, now}
+}
+
+// save writes the cache if it has changed, by an atomic rename.
+func (c *cache) save() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.dirty || c.dir == "" {
+		return nil
+	}
+	evict(c.doc.Files, func(f cachedFile) time.Time { return f.Used })
+	evict(c.doc.Descriptions, func(d cachedDetails) time.Time { return d.Used })
+	if err := c.write(); err != nil {
+		return fmt.Errorf("write plugin cache: %w", err)
+	}
+	c.dirty = false
+	return nil
+}
+
+func (c *cache) write() error {
+	b, err := json.Marshal(c.doc)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(c.dir, "."+cacheFile+".*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(c.dir, cacheFile))
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// evict removes the entries that were not used for longest until cacheEntries
+// are left.
+func evict[E any](m map[string]E, used func(E) time.Time) {
+	if len(m) <= cacheEntries {
+		return
+	}
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b string) int {
+		return cmp.Or(used(m[a]).Compare(used(m[b])), cmp.Compare(a, b))
+	})
+	for _, k := range keys[:len(keys)-cacheEntries] {
+		delete(m, k)
+	}
+}

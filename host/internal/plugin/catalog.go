@@ -1,0 +1,54 @@
+package plugin
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"geomill/host/internal/job"
+)
+
+// routes is what is offered now. It is never changed, only replaced.
+type routes struct {
+	byID map[string]*offer
+	list []*job.Process // sorted by id
+}
+
+// route offers the processes of versions, by file name. Of two that declare
+// the same process the first by file name has it; the other gets to know.
+func route(serving map[string]*version) *routes {
+	r := &routes{byID: map[string]*offer{}}
+	owner := map[string]string{}
+	for _, file := range slices.Sorted(maps.Keys(serving)) {
+		v := serving[file]
+		v.clashes = map[string]string{}
+		for _, o := range v.offers {
+			id := o.process.ID
+			if r.byID[id] != nil {
+				v.clashes[id] = owner[id]
+				continue
+			}
+			r.byID[id], owner[id] = o, file
+			r.list = append(r.list, o.process)
+		}
+	}
+	slices.SortFunc(r.list, func(a, b *job.Process) int { return cmp.Compare(a.ID, b.ID) })
+	return r
+}
+
+// Process returns a process by id. It is job.Catalog. With an
+// *job.UnavailableError the process is returned too.
+func (h *Host) Process(id string) (*job.Process, error) {
+	o := h.routes.Load().byID[id]
+	if o == nil {
+		return nil, job.ErrNoSuchProcess
+	}
+	if err := o.sup.unavailable(); err != nil {
+		err.ProcessID = id
+		return o.process, err
+	}
+	return o.process, nil
+}
+
+// Processes returns all processes, sorted by id. It is job.Catalog.
+func (h *Host) Processes() []*job.Process { return h.routes.Load().list }

@@ -1,0 +1,304 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"geomill/sdk/wire"
+
+	"github.com/hashicorp/go-plugin/runner"
+)
+
+const (
+	// pipeGrace is how long the streams of a dead process are still read: a
+	// descendant that left its process group may hold them for ever.
+	pipeGrace = 200 * time.Millisecond
+	// traceQuiet is the pause after which an unfinished stack trace is logged.
+	traceQuiet = 500 * time.Millisecond
+	// busyRetries is how often a file that is still open for writing is tried.
+	busyRetries = 20
+	busyPause   = 25 * time.Millisecond
+
+	// The descriptors a plugin finds open beside the standard ones.
+	lifelineFD   = 3
+	executableFD = 4
+)
+
+// child is the operating-system process of one instance. It is go-plugin's
+// runner: go-plugin gets the handshake line from it and nothing else. All
+// streams are drained here, whatever their lines are like, and the process
+// group ends with its leader.
+type child struct {
+	exe     *executable
+	console *console
+	env     []string // beyond what go-plugin asks for
+	dir     string   // private to the instance, removed with it
+
+	cmd       *exec.Cmd
+	lifeline  *os.File // when it closes, the plugin ends
+	out, err  *os.File
+	handshake *handshake
+	address   atomic.Pointer[string] // of the plugin's socket
+
+	exited  chan struct{} // closed once the process is gone
+	drained chan struct{} // closed once its last words are read
+
+	mu       sync.Mutex
+	reaped   bool
+	stopping bool // go-plugin's Kill waits instead of killing
+
+	waitErr   error // valid after exited
+	dialError atomic.Pointer[error]
+}
+
+var _ runner.Runner = (*child)(nil)
+
+func newChild(exe *executable, c *console, env []string) *child {
+	return &child{exe: exe, console: c, env: env, handshake: newHandshake(),
+		exited: make(chan struct{}), drained: make(chan struct{})}
+}
+
+// prepare takes go-plugin's environment and the instance's private directory.
+func (c *child) prepare(pluginEnv []string, dir string) error {
+	c.dir = dir
+	home := filepath.Join(dir, "home")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		return fmt.Errorf("make home of instance: %w", err)
+	}
+	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home}
+	env = append(env, c.env...)
+	env = append(env, pluginEnv...)
+	env = append(env, wire.LifelineFD+"="+strconv.Itoa(lifelineFD))
+	c.cmd = &exec.Cmd{
+		Path:        "/proc/self/fd/" + strconv.Itoa(executableFD),
+		Args:        []string{c.exe.path},
+		Env:         env,
+		Dir:         home,
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+	}
+	return nil
+}
+
+// Start starts the process.
+func (c *child) Start(ctx context.Context) error {
+	file, err := c.exe.duplicate()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	var theirs []*os.File
+	defer func() {
+		for _, f := range theirs {
+			f.Close()
+		}
+	}()
+	pipe := func() (r, w *os.File) {
+		if err == nil {
+			r, w, err = os.Pipe()
+		}
+		return r, w
+	}
+	outR, outW := pipe()
+	errR, errW := pipe()
+	lifeR, lifeW := pipe()
+	theirs = []*os.File{outW, errW, lifeR}
+	if err == nil {
+		c.cmd.Stdout, c.cmd.Stderr = outW, errW
+		c.cmd.ExtraFiles = []*os.File{lifeR, file}
+		err = c.exec(ctx)
+	}
+	if err != nil {
+		for _, f := range []*os.File{outR, errR, lifeW} {
+			f.Close()
+		}
+		return err
+	}
+	c.out, c.err, c.lifeline = outR, errR, lifeW
+	var readers sync.WaitGroup
+	readers.Go(c.readStdout)
+	readers.Go(c.readStderr)
+	go c.wait(&readers)
+	return nil
+}
+
+// exec starts the command. A file that was copied into place a moment ago may
+// still be open for writing in a process forked meanwhile.
+func (c *child) exec(ctx context.Context) error {
+	for try := 0; ; try++ {
+		cmd := *c.cmd
+		err := cmd.Start()
+		if err == nil {
+			c.mu.Lock()
+			c.cmd = &cmd
+			c.mu.Unlock()
+			return nil
+		}
+		if !errors.Is(err, syscall.ETXTBSY) || try == busyRetries {
+			return explainExec(err)
+		}
+		select {
+		case <-time.After(busyPause):
+		case <-ctx.Done():
+			return explainExec(err)
+		}
+	}
+}
+
+func explainExec(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return errors.New("not a program for this machine (a script must begin with #! and its interpreter)")
+	case errors.Is(err, syscall.ENOENT):
+		return errors.New("its interpreter, named in the first line of a script or in the program's header, does not exist")
+	case errors.Is(err, syscall.EACCES):
+		return errors.New("the system refuses to execute it (is its file system mounted noexec?)")
+	case errors.Is(err, syscall.ETXTBSY):
+		return errors.New("the file is still open for writing")
+	}
+	return fmt.Errorf("start plugin: %w", err)
+}
+
+func (c *child) readStdout() {
+	lines := c.console.stream("stdout")
+	defer lines.close()
+	defer c.handshake.end()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := c.out.Read(buf)
+		lines.Write(c.handshake.feed(buf[:n]))
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (c *child) readStderr() {
+	lines := c.console.stream("stderr")
+	defer lines.close()
+	buf := make([]byte, 32<<10)
+	for {
+		deadline := time.Time{}
+		if lines.pending() {
+			deadline = time.Now().Add(traceQuiet)
+		}
+		c.err.SetReadDeadline(deadline)
+		n, err := c.err.Read(buf)
+		lines.Write(buf[:n])
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			lines.settle()
+		case err != nil:
+			return
+		}
+	}
+}
+
+// wait owns the end of the process: it takes the process group down with its
+// leader, while the leader's number cannot have been given to another.
+func (c *child) wait(readers *sync.WaitGroup) {
+	awaitExit(c.cmd.Process.Pid)
+	c.mu.Lock()
+	syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
+	c.waitErr = c.cmd.Wait()
+	c.reaped = true
+	c.mu.Unlock()
+	c.lifeline.Close()
+	close(c.exited)
+
+	read := make(chan struct{})
+	go func() {
+		readers.Wait()
+		close(read)
+	}()
+	select {
+	case <-read:
+	case <-time.After(pipeGrace):
+	}
+	c.out.Close()
+	c.err.Close()
+	<-read
+	close(c.drained)
+}
+
+// signal sends sig to the process group. A process that is gone is no error.
+func (c *child) signal(sig syscall.Signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cmd != nil && c.cmd.Process != nil && !c.reaped {
+		syscall.Kill(-c.cmd.Process.Pid, sig)
+	}
+}
+
+// pid returns the process's number, or 0 before it was started.
+func (c *child) pid() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cmd == nil || c.cmd.Process == nil {
+		return 0
+	}
+	return c.cmd.Process.Pid
+}
+
+// started reports whether there ever was a process.
+func (c *child) started() bool { return c.pid() != 0 }
+
+// Wait returns once the process is gone.
+func (c *child) Wait(context.Context) error {
+	<-c.exited
+	return c.waitErr
+}
+
+// Kill is how go-plugin gives up. While the host itself stops the instance it
+// only waits, for the host has a deadline and go-plugin has not.
+func (c *child) Kill(context.Context) error {
+	c.mu.Lock()
+	stopping := c.stopping
+	c.mu.Unlock()
+	if !c.started() {
+		return nil
+	}
+	if !stopping {
+		c.signal(syscall.SIGKILL)
+	}
+	<-c.exited
+	return nil
+}
+
+// Name returns the path of the plugin.
+func (c *child) Name() string { return c.exe.path }
+
+// ID returns the process's number in decimal, or "" before it was started.
+func (c *child) ID() string {
+	if pid := c.pid(); pid != 0 {
+		return strconv.Itoa(pid)
+	}
+	return ""
+}
+
+// Diagnose has nothing to add: launch explains failures.
+func (c *child) Diagnose(context.Context) string { return "" }
+
+// Stdout yields the handshake line.
+func (c *child) Stdout() io.ReadCloser { return c.handshake }
+
+// Stderr yields nothing: it is read here.
+func (c *child) Stderr() io.ReadCloser { return io.NopCloser(eof{}) }
+
+// HostToPlugin leaves addresses of the host as they are.
+func (c *child) HostToPlugin(network, address string) (string, string, error) {
+	return network, address, nil
+}
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }

@@ -1,0 +1,141 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Config says where plugins are and how patient the host is with them. Zero
+// values mean the defaults given.
+type Config struct {
+	// Dir is the plugins directory. It may appear later.
+	Dir string
+	// CacheDir keeps what is known about plugins between starts of the host;
+	// empty keeps nothing.
+	CacheDir string
+	// RunDir is a private directory (0700) for sockets, with a short path.
+	// Default: geomill-UID in the system's directory for temporary files, or
+	// in /tmp when that one's path is too long.
+	RunDir string
+	// Env is added to the small environment of plugins, as NAME=value. The
+	// environment of the host is not passed on.
+	Env []string
+	Log *slog.Logger
+
+	// MaxConcurrency is how many jobs one shared instance is sent at once,
+	// whatever the process (256).
+	MaxConcurrency int
+	// MaxInstances is how many instances run for a process that does not
+	// share one and sets no limit itself (the number of CPUs).
+	MaxInstances int
+	// Admissions is how many plugins are admitted at the same time (2).
+	Admissions int
+
+	HandshakeTimeout time.Duration // from exec to the handshake line (10 s)
+	ConnectTimeout   time.Duration // from there to a configured plugin (5 s)
+	HeartbeatEvery   time.Duration // between checks, and for each answer (5 s)
+	HeartbeatMisses  int           // in a row, until the plugin is killed (3)
+
+	BackoffFirst  time.Duration // after the first crash, then doubled (0.2 s)
+	BackoffMax    time.Duration // (60 s)
+	HealthyAfter  time.Duration // a run that forgives earlier crashes (60 s)
+	CrashLimit    int           // crashes within CrashWindow that lead to quarantine (5)
+	CrashWindow   time.Duration // (60 s)
+	QuarantineFor time.Duration // until one start is tried again (5 min)
+	MaxStartWait  time.Duration // how much backoff a job waits for rather than being refused (1 s)
+	SlotWait      time.Duration // how long a job waits when its process is at its limit (30 s)
+
+	DrainTimeout time.Duration // for the jobs of an instance that is to end (15 min)
+	TermAfter    time.Duration // from asking an instance to end to SIGTERM (2 s)
+	KillAfter    time.Duration // ... and to SIGKILL (5 s)
+	StopTimeout  time.Duration // for running jobs when the host stops (10 s)
+
+	Settle       time.Duration // how long a new file must not have changed (0.5 s)
+	RescanEvery  time.Duration // (30 s)
+	ReadyTimeout time.Duration // until Ready although a plugin hangs (15 s)
+}
+
+// prepare checks the configuration and fills in the defaults.
+func (c *Config) prepare() error {
+	if c.Dir == "" {
+		return errors.New("plugins directory is not set")
+	}
+	if c.Log == nil {
+		return errors.New("logger is not set")
+	}
+	for _, e := range c.Env {
+		name, _, ok := strings.Cut(e, "=")
+		if !ok || name == "" || strings.ContainsRune(e, 0) {
+			return fmt.Errorf("environment of plugins: %q is not NAME=value", e)
+		}
+		if strings.HasPrefix(name, "PLUGIN_") || strings.HasPrefix(name, "GEOMILL_") {
+			return fmt.Errorf("environment of plugins: %s is the host's to set", name)
+		}
+	}
+	if c.RunDir == "" {
+		c.RunDir = defaultRunDir()
+	}
+	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.RunDir} {
+		if *dir == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return fmt.Errorf("find directory %s: %w", *dir, err)
+		}
+		*dir = abs
+	}
+	c.fill()
+	if c.KillAfter < c.TermAfter {
+		return fmt.Errorf("KillAfter %s comes before TermAfter %s", c.KillAfter, c.TermAfter)
+	}
+	return nil
+}
+
+func (c *Config) fill() {
+	for _, d := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{&c.HandshakeTimeout, 10 * time.Second},
+		{&c.ConnectTimeout, 5 * time.Second},
+		{&c.HeartbeatEvery, 5 * time.Second},
+		{&c.BackoffFirst, 200 * time.Millisecond},
+		{&c.BackoffMax, time.Minute},
+		{&c.HealthyAfter, time.Minute},
+		{&c.CrashWindow, time.Minute},
+		{&c.QuarantineFor, 5 * time.Minute},
+		{&c.MaxStartWait, time.Second},
+		{&c.SlotWait, 30 * time.Second},
+		{&c.DrainTimeout, 15 * time.Minute},
+		{&c.TermAfter, 2 * time.Second},
+		{&c.KillAfter, 5 * time.Second},
+		{&c.StopTimeout, 10 * time.Second},
+		{&c.Settle, 500 * time.Millisecond},
+		{&c.RescanEvery, 30 * time.Second},
+		{&c.ReadyTimeout, 15 * time.Second},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.fallback
+		}
+	}
+	for _, n := range []struct {
+		value    *int
+		fallback int
+	}{
+		{&c.MaxConcurrency, 256},
+		{&c.MaxInstances, runtime.GOMAXPROCS(0)},
+		{&c.Admissions, 2},
+		{&c.HeartbeatMisses, 3},
+		{&c.CrashLimit, 5},
+	} {
+		if *n.value <= 0 {
+			*n.value = n.fallback
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const (
+	consoleLines = 64        // last lines kept for a crash report
+	lineBytes    = 16 << 10  // longer lines are cut
+	blockLines   = 200       // lines of one stack trace that are logged
+	blockBytes   = 128 << 10 // of one stack trace
+)
+
+// console takes what an instance writes on its standard streams to the log,
+// and remembers the last lines. Its streams may be written to at once.
+type console struct {
+	log *slog.Logger
+
+	mu   sync.Mutex
+	ring [consoleLines]string
+	next int
+}
+
+func (c *console) remember(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ring[c.next%consoleLines] = line
+	c.next++
+}
+
+// last returns at most n of the last lines, oldest first.
+func (c *console) last(n int) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n = min(n, c.next, consoleLines)
+	out := make([]string, 0, n)
+	for i := c.next - n; i < c.next; i++ {
+		out = append(out, c.ring[i%consoleLines])
+	}
+	return out
+}
+
+// stream is one of the standard streams of an instance. It splits what is
+// written to it into lines of bounded length. It has one writer at a time.
+type stream struct {
+	console *console
+	name    string // "stderr" or "stdout"
+
+	mu      sync.Mutex
+	line    []byte
+	cut     int // bytes of the line left out
+	block   []string
+	size    int // bytes in block
+	dropped int // lines of the block left out
+	ends    func(line string) bool
+}
+
+func (c *console) stream(name string) *stream { return &stream{console: c, name: name} }
+
+// Write takes any part of the stream; it never fails.
+func (s *stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(p)
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			s.add(p)
+			return n, nil
+		}
+		s.add(p[:i])
+		s.endLine()
+		p = p[i+1:]
+	}
+}
+
+func (s *stream) add(p []byte) {
+	room := max(0, min(len(p), lineBytes-len(s.line)))
+	s.line = append(s.line, p[:room]...)
+	s.cut += len(p) - room
+}
+
+func (s *stream) endLine() {
+	text := strings.ToValidUTF8(strings.TrimSuffix(string(s.line), "\r"), "\uFFFD")
+	if s.cut > 0 {
+		text += fmt.Sprintf(" ... (%d more bytes)", s.cut)
+	}
+	s.line, s.cut = s.line[:0], 0
+	s.take(text)
+}
+
+// close logs what is left over when the stream has ended.
+func (s *stream) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.line) > 0 || s.cut > 0 {
+		s.endLine()
+	}
+	s.flush()
+}
+
+// pending reports whether a stack trace waits for its end.
+func (s *stream) pending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.block) > 0
+}
+
+// settle logs a stack trace whose end was not seen, once nothing has followed
+// for a while.
+func (s *stream) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush()
+}
+
+func (s *stream) take(line string) {
+	s.console.remember(line)
+	if r, ok := parseRecord(line); ok {
+		s.flush()
+		s.console.log.LogAttrs(context.Background(), r.level, r.message, r.attrs...)
+		return
+	}
+	if ends := traceEnd(line); ends != nil && len(s.block) == 0 {
+		s.ends = ends
+		s.keep(line)
+		return
+	}
+	if len(s.block) > 0 {
+		s.keep(line)
+		if s.ends(line) {
+			s.flush()
+		}
+		return
+	}
+	if line != "" {
+		s.console.log.LogAttrs(context.Background(), plainLevel(line), line, slog.String("stream", s.name))
+	}
+}
+
+func (s *stream) keep(line string) {
+	if len(s.block) >= blockLines || s.size+len(line) > blockBytes {
+		s.dropped++
+		return
+	}
+	s.block = append(s.block, line)
+	s.size += len(line)
+}
+
+// flush logs the stack trace that was collected as one record.
+func (s *stream) flush() {
+	if len(s.block) == 0 {
+		return
+	}
+	attrs := []slog.Attr{slog.String("stream", s.name), slog.String("trace", strings.Join(s.block, "\n"))}
+	if s.dropped > 0 {
+		attrs = append(attrs, slog.Int("dropped_lines", s.dropped))
+	}
+	s.console.log.LogAttrs(context.Background(), slog.LevelError, s.block[0], attrs...)
+	s.block, s.size, s.dropped, s.ends = nil, 0, 0, nil
+}
+
+// traceEnd recognises the first line of a stack trace, and returns what
+// recognises its last; else it returns nil.
+func traceEnd(line string) func(string) bool {
+	switch {
+	case strings.HasPrefix(line, "panic: "), strings.HasPrefix(line, "fatal error: "),
+		strings.HasPrefix(line, "runtime: "), strings.HasPrefix(line, "SIGQUIT: "):
+		// Go's traces end with the process.
+		return func(string) bool { return false }
+	case strings.HasPrefix(line, "Traceback (most recent call last)"):
+		// Python's end with the exception, the first line that is not indented.
+		return func(l string) bool { return l != "" && l[0] != ' ' && l[0] != '\t' }
+	}
+	return nil
+}
+
+// plainLevel reads the level from the prefixes that go-plugin's documentation
+// recommends; lines without one are information.
+func plainLevel(line string) slog.Level {
+	for prefix, level := range map[string]slog.Level{
+		"[TRACE]": levelTrace, "[DEBUG]": slog.LevelDebug, "[WARN]": slog.LevelWarn, "[ERROR]": slog.LevelError,
+	} {
+		if strings.HasPrefix(line, prefix) {
+			return level
+		}
+	}
+	return slog.LevelInfo
+}
+
+// record is a structured log line.
+type record struct {
+	level   slog.Level
+	message string
+	attrs   []slog.Attr
+}
+
+// parseRecord reads a line in hclog's JSON form (@level, @message), or slog's
+// (level, msg).
+func parseRecord(line string) (record, bool) {
+	if !strings.HasPrefix(line, "{") {
+		return record{}, false
+	}
+	var m map[string]any
+	if json.Unmarshal([]byte(line), &m) != nil {
+		return record{}, false
+	}
+	message, ok := pop(m, "@message", "msg", "message")
+	if !ok {
+		return record{}, false
+	}
+	r := record{message: message, level: slog.LevelInfo}
+	if level, ok := pop(m, "@level", "level"); ok {
+		r.level = parseLevel(level)
+	}
+	pop(m, "@timestamp", "time", "timestamp")
+	for k, v := range m {
+		r.attrs = append(r.attrs, slog.Any(strings.TrimPrefix(k, "@"), v))
+	}
+	slices.SortFunc(r.attrs, func(a, b slog.Attr) int { return strings.Compare(a.Key, b.Key) })
+	return r, true
+}
+
+// pop removes the first of keys that holds a string and returns it.
+func pop(m map[string]any, keys ...string) (string, bool) {
+	for _, k := range keys {
+		if s, ok := m[k].(string); ok {
+			delete(m, k)
+			return s, true
+		}
+	}
+	return "", false
+}
+
+func parseLevel(s string) slog.Level {
+	switch strings.ToLower(s) {
+	case "trace":
+		return levelTrace
+	case "warning":
+		return slog.LevelWarn
+	case "critical", "fatal":
+		return slog.LevelError
+	}
+	var l slog.Level
+	if l.UnmarshalText([]byte(s)) != nil {
+		return slog.LevelInfo
+	}
+	return l
+}

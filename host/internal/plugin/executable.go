@@ -1,0 +1,150 @@
+package plugin
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// errChanged says that a file is no longer the one that was hashed.
+var errChanged = errors.New("the file has changed since it was admitted")
+
+// executable is a plugin's file: opened, hashed, and executed through the very
+// descriptor that was hashed, so that nothing put in its place later runs.
+type executable struct {
+	name string // file name in the plugins directory
+	path string
+	id   identity
+	hash string // SHA-256, hexadecimal
+
+	mu   sync.Mutex
+	file *os.File // nil once closed
+}
+
+// openExecutable opens and hashes a candidate. hashOf returns the hash of an
+// identity seen before, or "".
+func openExecutable(c candidate, uid int, hashOf func(identity) string) (*executable, error) {
+	f, err := os.OpenFile(c.opens(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open plugin: %w", err)
+	}
+	e := &executable{name: c.file, path: c.path, file: f}
+	if err := e.verify(c, uid, hashOf); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// verify repeats the checks of discovery on the opened file, and hashes it.
+func (e *executable) verify(c candidate, uid int, hashOf func(identity) string) error {
+	fi, err := e.file.Stat()
+	if err != nil {
+		return fmt.Errorf("open plugin: %w", err)
+	}
+	if reason := refusal(c.opens(), fi, uid); reason != "" {
+		return errors.New(reason)
+	}
+	if e.id = identify(fi); e.id != c.id {
+		return errChanged
+	}
+	if e.hash = hashOf(e.id); e.hash != "" {
+		return nil
+	}
+	e.hash, err = e.digest()
+	return err
+}
+
+// digest hashes the file. It fails with errChanged when it was written to
+// meanwhile.
+func (e *executable) digest() (string, error) {
+	fi, err := e.file.Stat()
+	if err != nil {
+		return "", fmt.Errorf("hash plugin: %w", err)
+	}
+	before := identify(fi)
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(e.file, 0, before.Size)); err != nil {
+		return "", fmt.Errorf("hash plugin: %w", err)
+	}
+	if fi, err = e.file.Stat(); err != nil {
+		return "", fmt.Errorf("hash plugin: %w", err)
+	}
+	if identify(fi) != before {
+		return "", errChanged
+	}
+	e.id = before
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// unchanged fails with errChanged when the opened file was written to since it
+// was hashed.
+func (e *executable) unchanged() error {
+	fi, err := e.file.Stat()
+	if err != nil {
+		return fmt.Errorf("check plugin: %w", err)
+	}
+	if identify(fi) == e.id {
+		return nil
+	}
+	// Most likely the file was touched, renamed or removed, which does no
+	// harm, but whoever wrote to it could have set its times back.
+	hash, err := e.digest()
+	if err == nil && hash != e.hash {
+		err = errChanged
+	}
+	return err
+}
+
+// duplicate returns a descriptor of the hashed file for one start.
+func (e *executable) duplicate() (*os.File, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.file == nil {
+		return nil, os.ErrClosed
+	}
+	if err := e.unchanged(); err != nil {
+		return nil, err
+	}
+	fd, err := dupCloexec(e.file)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate descriptor of plugin: %w", err)
+	}
+	return os.NewFile(uintptr(fd), e.path), nil
+}
+
+// close gives the descriptor back. Starts under way are not disturbed.
+func (e *executable) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.file != nil {
+		e.file.Close()
+		e.file = nil
+	}
+}
+
+func dupCloexec(f *os.File) (int, error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	dup := -1
+	var dupErr error
+	err = conn.Control(func(fd uintptr) {
+		r, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
+		if errno != 0 {
+			dupErr = errno
+			return
+		}
+		dup = int(r)
+	})
+	if err == nil {
+		err = dupErr
+	}
+	return dup, err
+}

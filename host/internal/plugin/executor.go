@@ -1,0 +1,135 @@
+package plugin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"geomill/host/internal/job"
+	"geomill/sdk/wire"
+)
+
+// reportWait bounds how long a job whose plugin died waits to learn how.
+const reportWait = 2 * time.Second
+
+// Execute runs one attempt in an instance of the process's plugin. It is
+// job.Executor.
+func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[string]job.Value, error) {
+	o := h.routes.Load().byID[a.Process.ID]
+	if o == nil {
+		return nil, &job.Failure{Kind: job.Vanished, Detail: "the process " + a.Process.ID + " is no longer offered"}
+	}
+	in, err := o.borrow(ctx)
+	if err != nil {
+		if u, ok := errors.AsType[*job.UnavailableError](err); ok {
+			u = &job.UnavailableError{ProcessID: a.Process.ID, Reason: u.Reason, RetryAfter: u.RetryAfter}
+			return nil, u
+		}
+		return nil, err
+	}
+	values, err := in.session.Run(ctx, startOf(ctx, a), a.Grace, ev)
+	if err != nil {
+		err = h.failure(ctx, o, in, a, err)
+	}
+	o.giveBack(in)
+	if err != nil {
+		return nil, err
+	}
+	return h.outputs(in, a, values), nil
+}
+
+func startOf(ctx context.Context, a job.Attempt) wire.Start {
+	s := wire.Start{
+		JobID: a.JobID, ProcessID: a.Process.ID, Attempt: a.Number, Outputs: a.Outputs, Dir: a.Dir,
+		Inputs: make(map[string]wire.Value, len(a.Inputs)),
+	}
+	for id, v := range a.Inputs {
+		s.Inputs[id] = wire.Value(v)
+	}
+	s.Deadline, _ = ctx.Deadline()
+	return s
+}
+
+// outputs takes over what a plugin returned. What its description does not
+// promise is left out.
+func (h *Host) outputs(in *instance, a job.Attempt, values map[string]wire.Value) map[string]job.Value {
+	out := make(map[string]job.Value, len(values))
+	for id, v := range values {
+		if _, ok := a.Process.Outputs[id]; !ok {
+			in.log.Warn("plugin returned an output that its process does not have", "process", a.Process.ID, "job", a.JobID,
+				"output", strings.ToValidUTF8(id[:min(len(id), 200)], "\uFFFD"))
+			continue
+		}
+		if v.MediaType == "" {
+			v.MediaType = mediaTypeOf(v, a.Outputs[id])
+		}
+		out[id] = job.Value(v)
+	}
+	return out
+}
+
+// mediaTypeOf fills in what a plugin left out: JSON for JSON, else what the
+// client wanted, else just bytes.
+func mediaTypeOf(v wire.Value, wanted string) string {
+	switch {
+	case v.JSON != nil || v.File != "":
+		return "application/json"
+	case wanted != "":
+		return wanted
+	}
+	return "application/octet-stream"
+}
+
+// failure turns an error of the wire into the host's terms, and sees to an
+// instance that can no longer be trusted.
+func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attempt, err error) error {
+	if _, ok := errors.AsType[*wire.UnresponsiveError](err); ok {
+		in.log.Warn("plugin ignores a cancelled job", "process", a.Process.ID, "job", a.JobID, "grace", a.Grace)
+		in.end(errPoisoned)
+		if o.process.Policy.Isolation != job.Shared {
+			in.hurry()
+		}
+		return context.Cause(ctx)
+	}
+	if p, ok := errors.AsType[*wire.Problem](err); ok {
+		return problemFailure(a.Process.ID, p)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if _, ok := errors.AsType[*wire.LostError](err); ok {
+		return lostFailure(in, err)
+	}
+	return &job.Failure{Kind: job.PluginDied, Detail: "the job could not be handed to the plugin", Cause: err}
+}
+
+func problemFailure(processID string, p *wire.Problem) error {
+	f := &job.Failure{Kind: job.ProcessFailed, Detail: p.Error(), Retryable: p.Retryable}
+	switch p.Kind {
+	case wire.InvalidInput:
+		f.Kind, f.Faults = job.InputRefused, p.Faults
+	case wire.Busy:
+		return &job.UnavailableError{ProcessID: processID, Reason: "its plugin is busy", RetryAfter: time.Second}
+	case wire.NoSuchProcess:
+		f.Kind, f.Detail, f.Cause = job.PluginDied, "the plugin does not know the process that it offers", p
+	case wire.Panicked:
+		f.Detail, f.Cause = "the process crashed inside its plugin", p
+	}
+	return f
+}
+
+// lostFailure waits a little for the instance to be gone, to say how it ended.
+func lostFailure(in *instance, err error) error {
+	wait := time.NewTimer(reportWait)
+	defer wait.Stop()
+	select {
+	case <-in.done:
+		return &job.Failure{Kind: job.PluginDied, Detail: in.ending.detail(), Cause: fmt.Errorf("%w: %w", in.ending.report(), err)}
+	case <-wait.C:
+		cause := cmp.Or(context.Cause(in.serving), errCutOff)
+		return &job.Failure{Kind: job.PluginDied, Detail: cause.Error(), Cause: err}
+	}
+}

@@ -1,0 +1,179 @@
+// Package plugin finds plugins in a directory, admits them, starts, supervises
+// and stops their processes, and runs jobs in them. Its central type is Host,
+// which implements job.Catalog and job.Executor. Of Geomill it imports
+// host/internal/job, sdk/ogc and sdk/wire; it is the only package of the host
+// that knows go-plugin.
+//
+// A file in the plugins directory becomes a version (admit.go): opened, hashed,
+// described. A version has a supervisor, which keeps its instances; an instance
+// is one operating-system process (child.go) with one session. What is offered
+// is an immutable table (catalog.go) that is replaced when a version comes or
+// goes; running jobs finish on the version they began with.
+//
+//	starting --> ready --> draining --> stopping --> gone
+//	    |          |  \
+//	    |          |   wedged: no answer to three checks --> killed
+//	    +----------+--> crashed: backoff, then quarantine
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"geomill/host/internal/job"
+)
+
+// Host keeps the plugins of a directory. All methods are safe for concurrent
+// use.
+type Host struct {
+	cfg      Config
+	log      *slog.Logger
+	uid      int
+	cache    *cache
+	launcher *launcher
+	routes   atomic.Pointer[routes]
+	ready    chan struct{}
+	began    atomic.Bool
+
+	closing context.Context // ends when stopping supervisors must hurry
+	hurry   context.CancelFunc
+	leaving sync.WaitGroup // versions on their way out
+
+	mu      sync.Mutex
+	entries map[string]*entry // by file name
+}
+
+var (
+	_ job.Catalog  = (*Host)(nil)
+	_ job.Executor = (*Host)(nil)
+)
+
+// entry is a file in the plugins directory. Only the goroutine in Run or Scan
+// changes it, holding Host.mu.
+type entry struct {
+	file, path, target string
+	serving            *version // nil: none
+	refused            string   // why the newest content is not served
+	since              time.Time
+
+	seen      identity // as last looked at
+	seenSince time.Time
+	tried     identity // last admitted, or refused
+	admitting bool
+	missing   time.Time // since when the file is gone; zero: it is there
+}
+
+// problem says for people what is wrong with the file, or "".
+func (e *entry) problem() string {
+	if e.refused != "" && e.serving != nil {
+		return "new content of the file is refused, the one before goes on: " + e.refused
+	}
+	return e.refused
+}
+
+// New checks the configuration. It starts nothing.
+func New(cfg Config) (*Host, error) {
+	if err := cfg.prepare(); err != nil {
+		return nil, fmt.Errorf("configure plugins: %w", err)
+	}
+	h := &Host{cfg: cfg, log: cfg.Log, uid: os.Geteuid(), ready: make(chan struct{}), entries: map[string]*entry{}}
+	h.routes.Store(&routes{})
+	h.closing, h.hurry = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// Ready is closed once the plugins found at the start are admitted or refused,
+// or ReadyTimeout has passed.
+func (h *Host) Ready() <-chan struct{} { return h.ready }
+
+// Run serves the plugins directory until ctx ends, and then stops every
+// plugin: jobs may finish for StopTimeout. When it returns, none of the
+// processes is left. It can be called once.
+func (h *Host) Run(ctx context.Context) error {
+	shut, err := h.open()
+	if err != nil {
+		return err
+	}
+	defer shut()
+	w := newWatch(h.log, h.cfg.Dir)
+	defer w.close()
+	h.follow(ctx, w)
+	return nil
+}
+
+// Scan looks at the plugins directory once, admitting what is new, stops
+// everything and reports. It takes the place of Run.
+func (h *Host) Scan(ctx context.Context) ([]Status, error) {
+	shut, err := h.open()
+	if err != nil {
+		return nil, err
+	}
+	defer shut()
+	if _, _, err := discover(h.cfg.Dir, h.uid); err != nil {
+		return nil, err
+	}
+	scan, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-h.ready:
+			cancel()
+		case <-scan.Done():
+		}
+	}()
+	h.follow(scan, nil)
+	return h.Plugins(), ctx.Err()
+}
+
+// open prepares the directories. The function it returns stops everything.
+func (h *Host) open() (func(), error) {
+	if h.began.Swap(true) {
+		return nil, errors.New("plugins are served already, or were")
+	}
+	dir, err := openRunDir(h.cfg.RunDir)
+	if err != nil {
+		return nil, err
+	}
+	h.launcher = &launcher{cfg: &h.cfg, runDir: dir.path}
+	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
+		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)
+	}
+	return func() {
+		h.stop()
+		h.saveCache()
+		dir.close()
+	}, nil
+}
+
+// stop ends all instances.
+func (h *Host) stop() {
+	limit := time.AfterFunc(h.cfg.StopTimeout, h.hurry)
+	defer limit.Stop()
+	h.mu.Lock()
+	for _, e := range h.entries {
+		h.leave(e.serving, "the host is shutting down")
+	}
+	h.mu.Unlock()
+	h.leaving.Wait()
+	h.hurry()
+}
+
+// leave closes a version that is no longer offered; its jobs may finish.
+func (h *Host) leave(v *version, reason string) {
+	if v != nil {
+		v.sup.refuse(reason)
+		h.leaving.Go(func() { v.sup.close(h.closing) })
+	}
+}
+
+func (h *Host) saveCache() {
+	if err := h.cache.save(); err != nil {
+		h.log.Warn("descriptions of plugins are not kept", "error", err)
+	}
+}

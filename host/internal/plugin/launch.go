@@ -1,0 +1,214 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"geomill/sdk/wire"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+)
+
+// launcher starts instances.
+type launcher struct {
+	cfg    *Config
+	runDir string
+	count  atomic.Int64 // instances started
+}
+
+// connection is a started plugin, connected and identified. Its owner ends it
+// with stop or kill, exactly one of them.
+type connection struct {
+	child  *child
+	plugin *goplugin.Client
+	client *wire.Client
+	info   wire.Info
+	cfg    *Config
+	log    *slog.Logger
+}
+
+// errHandshakeLate is the cause when a plugin said nothing in time.
+var errHandshakeLate = errors.New("no handshake in time")
+
+// start executes a plugin and connects to it. The error says what the plugin
+// did wrong, with its last words.
+func (l *launcher) start(ctx context.Context, exe *executable) (*connection, error) {
+	log := l.cfg.Log.With(slog.String("plugin", exe.name), slog.Int64("instance", l.count.Add(1)))
+	c := &connection{cfg: l.cfg, log: log}
+	c.child = newChild(exe, &console{log: log}, l.cfg.Env)
+	c.plugin = goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig:  wire.Handshake,
+		VersionedPlugins: wire.PluginSet(nil),
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		GRPCDialOptions:  append(wire.GRPCDialOptions(), grpc.WithContextDialer(c.child.dial)),
+		Logger:           newHCLogger(log, slog.LevelDebug),
+		StartTimeout:     l.cfg.HandshakeTimeout + time.Second, // ours comes first
+		SyncStdout:       c.child.console.stream("stdout"),
+		SyncStderr:       c.child.console.stream("stderr"),
+		SkipHostEnv:      true,
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: l.runDir},
+		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
+			return c.child, c.child.prepare(spec.Env, dir)
+		},
+	})
+	err := c.connect(ctx)
+	if err != nil {
+		c.kill()
+		return nil, err
+	}
+	return c, nil
+}
+
+// connect goes from exec to an identified plugin. go-plugin's steps have no
+// deadline that holds, so a watchdog kills the process; then they return.
+func (c *connection) connect(ctx context.Context) error {
+	shake, cancel := context.WithTimeoutCause(ctx, c.cfg.HandshakeTimeout, errHandshakeLate)
+	defer cancel()
+	watchdog := context.AfterFunc(shake, func() { c.child.signal(syscall.SIGKILL) })
+	_, err := c.plugin.Start()
+	watchdog()
+	if err != nil || shake.Err() != nil {
+		return c.explainStart(shake, err)
+	}
+	dialing, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
+	defer cancel()
+	watchdog = context.AfterFunc(dialing, func() { c.child.signal(syscall.SIGKILL) })
+	defer watchdog()
+	protocol, err := c.plugin.Client()
+	if err == nil {
+		err = c.identify(dialing, protocol)
+	}
+	if err == nil && dialing.Err() != nil {
+		err = context.Cause(dialing)
+	}
+	if err != nil {
+		return c.explainConnect(dialing, err)
+	}
+	return nil
+}
+
+func (c *connection) identify(ctx context.Context, protocol goplugin.ClientProtocol) error {
+	raw, err := protocol.Dispense(wire.ServiceName)
+	if err != nil {
+		return err
+	}
+	c.client = raw.(*wire.Client)
+	if c.info, err = c.client.Info(ctx); err != nil {
+		return err
+	}
+	if c.info.Name == "" {
+		return errors.New("has no name in its info")
+	}
+	problems, err := c.client.Configure(ctx, nil, wire.Limits{
+		MaxConcurrency: c.cfg.MaxConcurrency, InlineMaxBytes: wire.InlineMaxBytes,
+	})
+	if err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("refuses its settings: %w", &problems[0])
+	}
+	return nil
+}
+
+// explainStart says why there is no handshake, rather than what go-plugin
+// makes of it.
+func (c *connection) explainStart(ctx context.Context, err error) error {
+	if !c.child.started() {
+		return err
+	}
+	// Whatever the plugin had to say it has said, or never will.
+	c.child.signal(syscall.SIGKILL)
+	<-c.child.drained
+	garbage := c.child.handshake.wrong()
+	switch {
+	case garbage != "":
+		return fmt.Errorf("wrote %q to standard output where the plugin handshake belongs%s", garbage, c.lastWords())
+	case errors.Is(context.Cause(ctx), errHandshakeLate):
+		return fmt.Errorf("no plugin handshake within %s%s", c.cfg.HandshakeTimeout, c.lastWords())
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case len(c.child.handshake.line) == 0:
+		return fmt.Errorf("ended before the plugin handshake (%s); is it a Geomill plugin?%s", c.child.status(), c.lastWords())
+	}
+	return fmt.Errorf("handshake: %w%s", err, c.lastWords())
+}
+
+func (c *connection) explainConnect(ctx context.Context, err error) error {
+	if refused := c.child.dialError.Load(); refused != nil {
+		return fmt.Errorf("connect to plugin: %w", *refused)
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("connect to plugin: no answer within %s%s", c.cfg.ConnectTimeout, c.lastWords())
+	}
+	return fmt.Errorf("connect to plugin: %w%s", err, c.lastWords())
+}
+
+// lastWords returns the end of what the plugin wrote, ready to be appended to
+// a reason.
+func (c *connection) lastWords() string {
+	lines := c.child.console.last(3)
+	if len(lines) == 0 {
+		return ""
+	}
+	return "; it last wrote: " + strings.Join(lines, " | ")
+}
+
+// kill ends the process group at once and returns when it is gone.
+func (c *connection) kill() {
+	c.child.signal(syscall.SIGKILL)
+	c.clean()
+}
+
+// stop asks the plugin to take no more jobs and to end, asks the process group
+// with SIGTERM after TermAfter and kills it after KillAfter. It returns when
+// it is gone.
+func (c *connection) stop(session *wire.Session) {
+	c.child.mu.Lock()
+	c.child.stopping = true
+	c.child.mu.Unlock()
+	term := time.AfterFunc(c.cfg.TermAfter, func() { c.child.signal(syscall.SIGTERM) })
+	defer term.Stop()
+	kill := time.AfterFunc(c.cfg.KillAfter, func() { c.child.signal(syscall.SIGKILL) })
+	defer kill.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.TermAfter)
+	defer cancel()
+	if _, err := c.client.Drain(ctx, 0); err != nil {
+		c.log.Debug("drain plugin instance", "error", err)
+	}
+	if session != nil {
+		session.Close()
+	}
+	c.clean()
+}
+
+// clean runs go-plugin's Kill, which first asks the plugin to shut down. It
+// returns because somebody ends the process: kill, or the timers of stop.
+func (c *connection) clean() {
+	c.plugin.Kill()
+	if c.child.started() {
+		<-c.child.drained
+	}
+	os.RemoveAll(c.child.dir)
+}
+
+// status says how the process ended, such as "exit status 2".
+func (c *child) status() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cmd == nil || c.cmd.ProcessState == nil {
+		return "not started"
+	}
+	return c.cmd.ProcessState.String()
+}

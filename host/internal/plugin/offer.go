@@ -1,0 +1,133 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"geomill/host/internal/job"
+	"geomill/sdk/ogc"
+	"geomill/sdk/wire"
+)
+
+// offer is one process of one plugin version, and how its jobs get an instance.
+type offer struct {
+	process *job.Process
+	sup     *supervisor
+	slots   chan struct{} // nil: no limit of its own
+}
+
+func newOffer(p *job.Process, s *supervisor) *offer {
+	o := &offer{process: p, sup: s}
+	n := p.Policy.MaxConcurrency
+	if n == 0 && p.Policy.Isolation != job.Shared {
+		n = s.cfg.MaxInstances
+	}
+	if n > 0 {
+		o.slots = make(chan struct{}, n)
+	}
+	return o
+}
+
+// borrow returns an instance with a place for one job; giveBack must follow.
+func (o *offer) borrow(ctx context.Context) (*instance, error) {
+	if o.slots != nil {
+		if err := o.takeSlot(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var in *instance
+	var err error
+	if o.process.Policy.Isolation == job.Shared {
+		in, err = o.sup.acquireShared(ctx)
+	} else {
+		in, err = o.sup.acquireOwn(ctx, o.process.Policy.Isolation == job.Exclusive)
+	}
+	if err != nil && o.slots != nil {
+		<-o.slots
+	}
+	return in, err
+}
+
+func (o *offer) takeSlot(ctx context.Context) error {
+	select {
+	case o.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	wait := time.NewTimer(o.sup.cfg.SlotWait)
+	defer wait.Stop()
+	select {
+	case o.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-wait.C:
+		return &job.UnavailableError{
+			Reason: fmt.Sprintf("it already runs %d jobs, as many as it may at once", cap(o.slots)), RetryAfter: time.Second}
+	}
+}
+
+func (o *offer) giveBack(in *instance) {
+	switch o.process.Policy.Isolation {
+	case job.Shared:
+		in.release()
+	case job.Exclusive:
+		o.sup.giveBack(in, true)
+	default:
+		o.sup.giveBack(in, false)
+	}
+	if o.slots != nil {
+		<-o.slots
+	}
+}
+
+// policyOf checks what an author asks for.
+func policyOf(w wire.Policy) (job.Policy, error) {
+	p := job.Policy{
+		Isolation:      job.Isolation(w.Isolation),
+		MaxConcurrency: w.MaxConcurrency,
+		Timeout:        w.Timeout,
+		RetryAttempts:  w.RetryAttempts,
+		Deterministic:  w.Deterministic,
+	}
+	switch w.Isolation {
+	case "":
+		p.Isolation = job.Shared
+	case wire.Shared, wire.Exclusive, wire.PerJob:
+	default:
+		return p, fmt.Errorf("unknown isolation %q", w.Isolation)
+	}
+	if p.MaxConcurrency < 0 || p.Timeout < 0 || p.RetryAttempts < 0 {
+		return p, fmt.Errorf("negative number in its policy")
+	}
+	return p, nil
+}
+
+// processesOf makes the processes of a plugin ready. What is wrong with one
+// takes no other down: refused says why, by process id.
+func processesOf(d description, hash string) (list []*job.Process, refused []ProcessStatus) {
+	from := job.Plugin{Name: d.Info.Name, Version: d.Info.Version, Hash: hash}
+	seen := map[string]bool{}
+	for _, w := range d.Processes {
+		p, err := processOf(w.Description, w.Policy, from)
+		if err == nil && seen[p.ID] {
+			err = fmt.Errorf("process %s is listed twice", p.ID)
+		}
+		if err != nil {
+			refused = append(refused, ProcessStatus{ID: w.Description.ID, Version: w.Description.Version, Reason: err.Error()})
+			continue
+		}
+		seen[p.ID] = true
+		list = append(list, p)
+	}
+	return list, refused
+}
+
+func processOf(d ogc.Process, w wire.Policy, from job.Plugin) (*job.Process, error) {
+	policy, err := policyOf(w)
+	if err != nil {
+		return nil, fmt.Errorf("process %s: %w", d.ID, err)
+	}
+	return job.NewProcess(d, policy, from)
+}

@@ -1,0 +1,221 @@
+// Command chaos is a plugin that misbehaves on demand, for the tests of the
+// host. How it starts depends on its file name, what a job does on the process.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"geomill/sdk/ogc"
+	"geomill/sdk/wire"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+)
+
+func main() {
+	name := filepath.Base(os.Args[0])
+	begin(name)
+	go lifeline()
+	server := wire.NewServer(handler{name})
+	goplugin.Serve(&goplugin.ServeConfig{
+		HandshakeConfig:  wire.Handshake,
+		VersionedPlugins: wire.PluginSet(server),
+		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
+			return grpc.NewServer(append(o, wire.GRPCServerOptions()...)...)
+		},
+		Logger: hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true, Level: hclog.Info}),
+	})
+	if strings.HasPrefix(name, "stubborn") {
+		select {}
+	}
+}
+
+// begin misbehaves before the handshake.
+func begin(name string) {
+	kind, _, _ := strings.Cut(name, "-")
+	switch kind {
+	case "garbage":
+		fmt.Println("hello, I am no handshake")
+		hang()
+	case "partial":
+		fmt.Print("never a line")
+		hang()
+	case "exit":
+		fmt.Fprintln(os.Stderr, "cannot find my data")
+		os.Exit(3)
+	case "hang":
+		hang()
+	case "future":
+		fmt.Println("1|7|unix|/nowhere|grpc")
+		hang()
+	case "tcp":
+		fmt.Println("1|1|tcp|127.0.0.1:1|grpc")
+		hang()
+	case "parent":
+		serveFromChild()
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+	case "grudge":
+		if _, err := os.Stat(os.Getenv("CHAOS_FLAG")); err == nil {
+			fmt.Fprintln(os.Stderr, "not today")
+			os.Exit(4)
+		}
+	}
+}
+
+func hang() {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
+// serveFromChild leaves serving to another process.
+func serveFromChild() {
+	c := exec.Command("/proc/self/exe")
+	c.Args = []string{"chaos"}
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	fmt.Fprintln(os.Stderr, c.Run())
+	hang()
+}
+
+func lifeline() {
+	fd, err := strconv.Atoi(os.Getenv(wire.LifelineFD))
+	if err != nil {
+		return
+	}
+	io.Copy(io.Discard, os.NewFile(uintptr(fd), "lifeline"))
+	os.Exit(1)
+}
+
+type handler struct{ name string }
+
+func (h handler) Info() wire.Info {
+	return wire.Info{Name: "chaos", Version: edition(), SDK: "test"}
+}
+
+// edition is what the test has appended to the executable.
+func edition() string {
+	f, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return "1"
+	}
+	defer f.Close()
+	f.Seek(-24, io.SeekEnd)
+	tail, _ := io.ReadAll(f)
+	if _, v, ok := strings.Cut(string(tail), "#v="); ok {
+		return v
+	}
+	return "1"
+}
+
+func (h handler) Configure(context.Context, json.RawMessage, wire.Limits) []wire.Problem { return nil }
+
+func (h handler) Processes() []wire.Process {
+	list := []wire.Process{}
+	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
+		"refuse", "boom", "wait", "extra", "shout", "busy"} {
+		list = append(list, describe(id, wire.Policy{}))
+	}
+	list = append(list,
+		describe("alone", wire.Policy{Isolation: wire.Exclusive, MaxConcurrency: 2}),
+		describe("once", wire.Policy{Isolation: wire.PerJob, MaxConcurrency: 2}),
+		describe("deaf-alone", wire.Policy{Isolation: wire.Exclusive}),
+		describe("narrow", wire.Policy{MaxConcurrency: 1}))
+	switch {
+	case strings.HasPrefix(h.name, "liar"):
+		bad := describe("bad", wire.Policy{})
+		bad.Description.Inputs = map[string]ogc.Input{"x": {Schema: json.RawMessage(`[1]`)}}
+		return []wire.Process{describe("good", wire.Policy{}), bad}
+	case strings.HasPrefix(h.name, "mute"):
+		return nil
+	case strings.HasPrefix(h.name, "twin"):
+		return []wire.Process{describe("echo", wire.Policy{}), describe("own-"+h.name, wire.Policy{})}
+	case strings.HasPrefix(h.name, "solo"), strings.HasPrefix(h.name, "grudge"):
+		return []wire.Process{describe(h.name, wire.Policy{})}
+	}
+	return list
+}
+
+func describe(id string, p wire.Policy) wire.Process {
+	var d ogc.Process
+	d.ID, d.Version = id, "1.0.0"
+	d.Outputs = map[string]ogc.Output{"out": {Schema: json.RawMessage(`{}`)}}
+	return wire.Process{Description: d, Policy: p}
+}
+
+func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+	ev.Progress(1, "begun")
+	id, _, _ := strings.Cut(s.ProcessID, "-")
+	switch id {
+	case "exit":
+		fmt.Fprintln(os.Stderr, "about to exit")
+		syscall.Write(2, []byte("last words\n"))
+		os.Exit(2)
+	case "panic":
+		go panic("in a goroutine")
+		hang()
+	case "freeze":
+		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		hang()
+	case "deaf":
+		hang()
+	case "grandchild":
+		return grandchild()
+	case "flood":
+		syscall.Write(1, append(make([]byte, 1<<20), '\n'))
+		ev.Progress(50, "flooded")
+	case "environment":
+		return out(os.Environ())
+	case "refuse":
+		return nil, &wire.Problem{Kind: wire.InvalidInput, Title: "bad", Faults: []ogc.Fault{{Input: "x", Message: "too odd"}}}
+	case "busy":
+		return nil, &wire.Problem{Kind: wire.Busy, Title: "full"}
+	case "boom":
+		panic("in the handler")
+	case "wait", "narrow":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case "alone", "once":
+		if _, long := s.Inputs["wait"]; long {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	case "extra":
+		o, err := out(1)
+		o["more"] = wire.Value{JSON: json.RawMessage(`2`)}
+		o["out"] = wire.Value{Data: []byte("x")}
+		return o, err
+	case "shout":
+		fmt.Fprintln(os.Stderr, "plain words")
+		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))
+		syscall.Write(2, []byte("Traceback (most recent call last):\n  File \"x\"\nValueError: no\n"))
+	}
+	return out(map[string]any{"pid": os.Getpid(), "version": edition()})
+}
+
+func out(v any) (map[string]wire.Value, error) {
+	b, err := json.Marshal(v)
+	return map[string]wire.Value{"out": {JSON: b}}, err
+}
+
+// grandchild starts a process that holds all streams and outlives its parent.
+func grandchild() (map[string]wire.Value, error) {
+	c := exec.Command("sleep", "300")
+	c.Stdout, c.Stderr = os.NewFile(1, "stdout"), os.NewFile(2, "stderr")
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	return out(map[string]any{"pid": c.Process.Pid, "parent": os.Getpid()})
+}
