@@ -1,0 +1,200 @@
+package api
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"geomill/host/internal/job"
+)
+
+// Catalog is what the api needs to know of processes; *job.Service has it.
+type Catalog interface {
+	Processes() []*job.Process
+	Process(id string) (*job.Process, error)
+}
+
+// Jobs is what the api needs to know of jobs; *job.Service has it.
+type Jobs interface {
+	Submit(ctx context.Context, r job.Request) (*job.Execution, error)
+	Job(ctx context.Context, id string) (job.Job, error)
+	Jobs(ctx context.Context, f job.Filter, c job.Cursor, limit int) (job.Page, error)
+	Results(ctx context.Context, id string) (*job.Results, error)
+	Dismiss(ctx context.Context, id string) (job.Job, error)
+}
+
+// Service is both; *job.Service implements it.
+type Service interface {
+	Catalog
+	Jobs
+}
+
+// The defaults of Config.
+const (
+	DefaultMaxBody        = 128 << 20 // bytes
+	DefaultSpoolThreshold = 256 << 10 // bytes
+	DefaultInlineLimit    = 1 << 20   // bytes
+	DefaultPageLimit      = 10
+	DefaultMaxPageLimit   = 10000
+)
+
+// Config says what an API serves. Only Service and SpoolDir are required.
+type Config struct {
+	Service Service
+	// BaseURL is the address of the landing page as clients see it, such as
+	// https://example.org/ogc. When empty, each request's Host is used.
+	BaseURL            string
+	Title, Description string
+
+	// MaxBody is the largest execute request, in bytes.
+	MaxBody int64
+	// SpoolDir is an existing directory for bodies above SpoolThreshold
+	// bytes. They have no name there for longer than it takes to open them.
+	SpoolDir       string
+	SpoolThreshold int64
+	// Scanners is how many spooled bodies are parsed at a time; by default
+	// one for each processor.
+	Scanners int
+	// InlineLimit is the size in bytes above which an output of a recorded
+	// job appears as a link in a results document, when the client did not
+	// say which it wants. A negative limit means never.
+	InlineLimit int64
+
+	PageLimit    int // entries of a list when the client names no limit
+	MaxPageLimit int // larger limits are lowered to it
+
+	// CITE10 leaves out the Link headers of synchronous replies, which the
+	// conformance suite of version 1.0 misreads.
+	CITE10 bool
+
+	Logger    *slog.Logger
+	RequestID func() string    // makes an id for a request that brings none
+	Now       func() time.Time // the clock that job durations are judged by
+}
+
+// check fills in the defaults and reports what is wrong.
+func (c *Config) check() error {
+	var errs []error
+	if c.Service == nil {
+		errs = append(errs, errors.New("service is missing"))
+	}
+	if c.SpoolDir == "" {
+		errs = append(errs, errors.New("spool directory is missing"))
+	}
+	if c.BaseURL != "" {
+		u, err := url.Parse(c.BaseURL)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+			errs = append(errs, fmt.Errorf("base URL %q is not an absolute http or https URL", c.BaseURL))
+		}
+		c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	}
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{
+		{"largest body", c.MaxBody},
+		{"spool threshold", c.SpoolThreshold},
+		{"number of scanners", int64(c.Scanners)},
+		{"page limit", int64(c.PageLimit)},
+		{"largest page limit", int64(c.MaxPageLimit)},
+	} {
+		if n.value < 0 {
+			errs = append(errs, fmt.Errorf("%s is negative", n.name))
+		}
+	}
+	c.fill()
+	if c.PageLimit > c.MaxPageLimit {
+		errs = append(errs, fmt.Errorf("page limit %d is above its largest value %d", c.PageLimit, c.MaxPageLimit))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) fill() {
+	orElse(&c.Title, "Geomill")
+	orElse(&c.Description, "Processes that run in plugins, offered through OGC API - Processes.")
+	orElse(&c.MaxBody, DefaultMaxBody)
+	orElse(&c.SpoolThreshold, DefaultSpoolThreshold)
+	orElse(&c.Scanners, runtime.GOMAXPROCS(0))
+	orElse(&c.InlineLimit, DefaultInlineLimit)
+	orElse(&c.PageLimit, DefaultPageLimit)
+	orElse(&c.MaxPageLimit, DefaultMaxPageLimit)
+	orElse(&c.Logger, slog.New(slog.DiscardHandler))
+	if c.RequestID == nil {
+		c.RequestID = randomID
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+}
+
+func orElse[T comparable](p *T, fallback T) {
+	var zero T
+	if *p == zero {
+		*p = fallback
+	}
+}
+
+// randomID returns 16 hexadecimal digits. Request ids need not be secret.
+func randomID() string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], rand.Uint64())
+	return hex.EncodeToString(b[:])
+}
+
+// API serves OGC API - Processes. It is safe for concurrent use.
+type API struct {
+	config  Config
+	service Service
+	routes  []route
+	router  *httprouter.Router
+	slots   chan struct{} // one for each spooled body being parsed
+}
+
+// New checks the configuration and returns an API. It starts nothing.
+func New(c Config) (*API, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("configure api: %w", err)
+	}
+	a := &API{config: c, service: c.Service, slots: make(chan struct{}, c.Scanners)}
+	a.routes = a.table()
+	a.router = a.newRouter()
+	return a, nil
+}
+
+// ServeHTTP answers one request. A trailing slash makes no difference.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p := r.URL.Path; p == "" || len(p) > 1 && p[len(p)-1] == '/' {
+		u := *r.URL
+		u.Path, u.RawPath = "/"+strings.Trim(p, "/"), ""
+		r2 := *r
+		r2.URL = &u
+		r = &r2
+	}
+	a.router.ServeHTTP(w, r)
+}
+
+// base returns the absolute URL of the landing page, without a trailing slash.
+func (a *API) base(r *http.Request) string {
+	if a.config.BaseURL != "" {
+		return a.config.BaseURL
+	}
+	host := r.Host
+	if host == "" {
+		host = "localhost"
+	}
+	if r.TLS != nil {
+		return "https://" + host
+	}
+	return "http://" + host
+}

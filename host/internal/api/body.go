@@ -1,0 +1,157 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+
+	"geomill/host/internal/job"
+)
+
+// body is the body of an execute request: in memory, or a file without a name.
+type body struct {
+	text []byte
+	file *os.File // when text is nil
+}
+
+func (b *body) close() {
+	if b.file != nil {
+		b.file.Close()
+	}
+}
+
+// raw returns a section of the body, as a copy of nothing.
+func (b *body) raw(s span) job.Raw {
+	if b.file != nil {
+		return job.Raw{Section: io.NewSectionReader(b.file, s.start, s.end-s.start)}
+	}
+	return job.Raw{Text: b.text[s.start:s.end:s.end]}
+}
+
+// outline finds the members. Bodies in files take turns.
+func (a *API) outline(r *http.Request, b *body) (outline, error) {
+	if b.file == nil {
+		return scanBytes(b.text)
+	}
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	case <-r.Context().Done():
+		return outline{}, r.Context().Err()
+	}
+	if _, err := b.file.Seek(0, io.SeekStart); err != nil {
+		return outline{}, fmt.Errorf("read spooled body: %w", err)
+	}
+	return scanReader(b.file)
+}
+
+// readBody reads the body of an execute request. What is larger than the spool
+// threshold goes to a file. It fails with *http.MaxBytesError above the limit.
+// The caller closes the body.
+func (a *API) readBody(w http.ResponseWriter, r *http.Request) (*body, error) {
+	if err := checkContent(r.Header); err != nil {
+		return nil, err
+	}
+	limit := a.config.MaxBody
+	switch n := r.ContentLength; {
+	case n > limit:
+		return nil, &http.MaxBytesError{Limit: limit}
+	case n >= 0 && n <= a.config.SpoolThreshold:
+		text := make([]byte, n)
+		if _, err := io.ReadFull(r.Body, text); err != nil {
+			return nil, brokenBody(r, err)
+		}
+		return &body{text: text}, nil
+	}
+	if e, ok := w.(*exchange); ok {
+		w = e.ResponseWriter // MaxBytesReader has net/http close the connection
+	}
+	src := &source{r: http.MaxBytesReader(w, r.Body, limit)}
+	threshold := a.config.SpoolThreshold
+	if r.ContentLength < 0 {
+		text, err := io.ReadAll(io.LimitReader(src, threshold+1))
+		if err != nil {
+			return nil, brokenBody(r, err)
+		}
+		if int64(len(text)) <= threshold {
+			return &body{text: text}, nil
+		}
+		return a.spool(r, text, src)
+	}
+	return a.spool(r, nil, src)
+}
+
+// source tells errors of the client's side from those of our disk.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// spool writes head and the rest of src into a file that has no name any more,
+// so that nothing remains of it whatever happens.
+func (a *API) spool(r *http.Request, head []byte, src *source) (*body, error) {
+	f, err := os.CreateTemp(a.config.SpoolDir, "body-*")
+	if err != nil {
+		return nil, fmt.Errorf("spool body: %w", err)
+	}
+	b := &body{file: f}
+	if err := os.Remove(f.Name()); err != nil {
+		b.close()
+		return nil, fmt.Errorf("spool body: %w", err)
+	}
+	_, err = f.Write(head)
+	if err == nil {
+		_, err = io.Copy(f, src)
+	}
+	if err != nil {
+		b.close()
+		if src.err != nil {
+			return nil, brokenBody(r, src.err)
+		}
+		return nil, fmt.Errorf("spool body: %w", err)
+	}
+	return b, nil
+}
+
+// brokenBody is what a body that cannot be read to its end is answered with.
+func brokenBody(r *http.Request, err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return err
+	}
+	if r.Context().Err() != nil {
+		return r.Context().Err()
+	}
+	return newProblem(http.StatusBadRequest, "The body could not be read to its end.")
+}
+
+// checkContent checks the headers that say what the body is. Without a
+// Content-Type it is taken for JSON.
+func checkContent(h http.Header) error {
+	if e := h["Content-Encoding"]; len(e) > 0 && e[0] != "" && !strings.EqualFold(e[0], "identity") {
+		return newProblem(http.StatusUnsupportedMediaType, "The body must not be compressed.")
+	}
+	t := h["Content-Type"]
+	if len(t) == 0 || t[0] == "" || t[0] == mediaJSON {
+		return nil
+	}
+	mediaType, params, err := mime.ParseMediaType(t[0])
+	if err != nil || mediaType != mediaJSON {
+		return newProblem(http.StatusUnsupportedMediaType, "The body must be "+mediaJSON+".")
+	}
+	if charset, given := params["charset"]; given && !isUTF8("charset="+charset) {
+		return newProblem(http.StatusUnsupportedMediaType, "The body must be in UTF-8.")
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"geomill/host/internal/job"
+	"geomill/sdk/ogc"
+)
+
+// execute answers POST /processes/{processID}/execution (1.0
+// /req/core/process-execute-op, process-execute-request, process-execute-sync-*,
+// process-execute-success-async; 2.0 likewise).
+func (a *API) execute(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
+	process, err := a.service.Process(params.ByName("processID"))
+	if err != nil {
+		return err
+	}
+	body, err := a.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	defer body.close()
+	outline, err := a.outline(r, body)
+	if err != nil {
+		return notExecute(err)
+	}
+	prefer := parsePrefer(r.Header["Prefer"])
+	request, err := decodeExecute(body, outline, prefer)
+	if err != nil {
+		return err
+	}
+	request.ProcessID = process.ID
+	accepted := parseAccept(r.Header["Accept"])
+	if err := offerable(process, request, accepted); err != nil {
+		return err
+	}
+	x, err := a.service.Submit(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	if x.Results == nil {
+		return a.created(w, r, x, prefer)
+	}
+	defer x.Results.Close()
+	return a.replySync(w, r, x, prefer, accepted)
+}
+
+// notExecute turns an error of the scanner into a problem.
+func notExecute(err error) error {
+	if s, ok := errors.AsType[*syntaxError](err); ok {
+		return &job.InvalidError{Faults: []ogc.Fault{{Message: "the body is not an execute request: " + s.Error()}}}
+	}
+	return err
+}
+
+// created answers 201 for a job that goes on (1.0
+// /req/core/process-execute-success-async).
+func (a *API) created(w http.ResponseWriter, r *http.Request, x *job.Execution, prefer preferences) error {
+	base := a.base(r)
+	h := w.Header()
+	h.Set("Location", base+"/jobs/"+x.Job.ID)
+	if prefer.Async {
+		h.Set("Preference-Applied", "respond-async")
+	}
+	return writeJSON(w, http.StatusCreated, mediaJSON, statusInfo(x.Job, base))
+}
+
+// replySync answers with the results of a job that has ended (1.0
+// /req/core/process-execute-sync-*).
+func (a *API) replySync(w http.ResponseWriter, r *http.Request, x *job.Execution, prefer preferences, accepted accept) error {
+	v := view{
+		accept:    accepted,
+		response:  x.Results.Order.Response,
+		inlineMax: a.config.InlineLimit,
+		preferred: prefer.Return,
+		profile:   !a.config.CITE10,
+	}
+	if x.Recorded {
+		base := a.base(r)
+		v.address = base + "/jobs/" + x.Job.ID + "/results/"
+		if !a.config.CITE10 {
+			w.Header().Set("Link", "<"+base+"/jobs/"+x.Job.ID+`>; rel="monitor"`)
+		}
+		if prefer.Wait != nil {
+			w.Header().Add("Preference-Applied", "wait="+strconv.FormatInt(int64(*prefer.Wait/time.Second), 10))
+		}
+	}
+	return v.write(w, x.Results)
+}

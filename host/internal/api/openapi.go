@@ -1,0 +1,198 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+// object is a JSON object of the OpenAPI document.
+type object = map[string]any
+
+// definition answers GET /api with the OpenAPI 3.0 document (1.0
+// /req/core/api-definition-op, api-definition-success), made from the routes and
+// the processes as they are.
+func (a *API) definition(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	accepted, err := negotiate(r, q)
+	if err != nil {
+		return err
+	}
+	mediaType := accepted.choose(mediaOpenAPI, mediaJSON)
+	if mediaType == "" {
+		return notAcceptable(mediaOpenAPI, mediaJSON)
+	}
+	return writeJSON(w, http.StatusOK, mediaType, a.openAPI(a.base(r)))
+}
+
+// openAPI builds the document.
+func (a *API) openAPI(base string) object {
+	paths := object{}
+	for _, rt := range a.routes {
+		path, _ := openPath(rt.path)
+		item, ok := paths[path].(object)
+		if !ok {
+			item = object{}
+			paths[path] = item
+		}
+		item[strings.ToLower(rt.method)] = rt.open()
+	}
+	return object{
+		"openapi": "3.0.3",
+		"info":    object{"title": a.config.Title, "description": a.config.Description, "version": "1.0.0"},
+		"servers": []object{{"url": base}},
+		"tags":    []object{{"name": "Capabilities"}, {"name": "Processes"}, {"name": "Jobs"}},
+		"paths":   paths,
+		"components": object{
+			"schemas":    schemaDocs(),
+			"parameters": a.parameterDocs(),
+			"headers":    headerDocs(),
+			"responses":  problemDocs(a.routes),
+		},
+	}
+}
+
+// openPath turns a path of httprouter into one of OpenAPI, and lists its
+// parameters.
+func openPath(path string) (open string, params []string) {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if name, ok := strings.CutPrefix(s, ":"); ok {
+			params = append(params, name)
+			segments[i] = "{" + name + "}"
+		}
+	}
+	return strings.Join(segments, "/"), params
+}
+
+// open describes the operation of a route.
+func (rt route) open() object {
+	op := object{
+		"operationId": rt.doc.id,
+		"summary":     rt.doc.summary,
+		"tags":        []string{rt.doc.tag},
+	}
+	_, params := openPath(rt.path)
+	if all := append(params, rt.doc.params...); len(all) > 0 {
+		refs := make([]object, len(all))
+		for i, name := range all {
+			refs[i] = ref("parameters", name)
+		}
+		op["parameters"] = refs
+	}
+	if rt.doc.body != "" {
+		op["requestBody"] = object{
+			"required": true,
+			"content":  object{mediaJSON: object{"schema": ref("schemas", rt.doc.body)}},
+		}
+	}
+	responses := object{}
+	for _, rp := range rt.doc.replies {
+		responses[strconv.Itoa(rp.status)] = rp.open()
+	}
+	for _, status := range rt.doc.errors {
+		responses[strconv.Itoa(status)] = ref("responses", problemName(status))
+	}
+	op["responses"] = responses
+	return op
+}
+
+func (rp reply) open() object {
+	o := object{"description": rp.summary}
+	if len(rp.types) > 0 {
+		content := object{}
+		for _, t := range rp.types {
+			schema := object{}
+			if rp.schema != "" {
+				schema = ref("schemas", rp.schema)
+			}
+			content[t] = object{"schema": schema}
+		}
+		o["content"] = content
+	}
+	if len(rp.headers) > 0 {
+		headers := object{}
+		for _, name := range rp.headers {
+			headers[name] = ref("headers", name)
+		}
+		o["headers"] = headers
+	}
+	return o
+}
+
+// problemDocs describes every status that problems of the routes have.
+func problemDocs(routes []route) object {
+	docs := object{}
+	for _, rt := range routes {
+		for _, status := range rt.doc.errors {
+			o := object{
+				"description": http.StatusText(status),
+				"content": object{
+					mediaJSON:    object{"schema": ref("schemas", "exception")},
+					mediaProblem: object{"schema": ref("schemas", "exception")},
+				},
+			}
+			if status == http.StatusServiceUnavailable {
+				o["headers"] = object{"Retry-After": ref("headers", "Retry-After")}
+			}
+			docs[problemName(status)] = o
+		}
+	}
+	return docs
+}
+
+func problemName(status int) string { return "problem" + strconv.Itoa(status) }
+
+func ref(kind, name string) object { return object{"$ref": "#/components/" + kind + "/" + name} }
+
+// parameterDocs describes the parameters. The processes there are become the
+// values of processID.
+func (a *API) parameterDocs() object {
+	process := word()
+	if all := a.service.Processes(); len(all) > 0 {
+		ids := make([]string, len(all))
+		for i, p := range all {
+			ids[i] = p.ID
+		}
+		process["enum"] = ids
+	}
+	return object{
+		"processID": pathParameter("processID", "The identifier of a process.", process),
+		"jobID":     pathParameter("jobID", "The identifier of a job.", word()),
+		"outputID":  pathParameter("outputID", "The identifier of an output.", word()),
+		"f":         parameter("f", "query", "The format of the reply; it overrides the Accept header.", word("json")),
+		"limit": parameter("limit", "query", "The most entries on a page. Values above the maximum are lowered to it.",
+			object{"type": "integer", "minimum": 1, "default": a.config.PageLimit}),
+		"cursor":      parameter("cursor", "query", "Where the page begins, as the links of another page have it.", word()),
+		"type":        listOf("type", "Kinds of jobs. Only process has any.", word()),
+		"ofProcess":   listOf("processID", "Identifiers of processes.", word()),
+		"status":      listOf("status", "States of jobs.", ref("schemas", "statusCode")),
+		"outputs":     listOf("outputs", "The outputs to show.", word()),
+		"datetime":    parameter("datetime", "query", "When jobs were created: an RFC 3339 date-time, or two with a slash between, one of which may be \"..\".", word()),
+		"minDuration": parameter("minDuration", "query", "The shortest run time, in seconds.", object{"type": "integer", "minimum": 0}),
+		"maxDuration": parameter("maxDuration", "query", "The longest run time, in seconds.", object{"type": "integer", "minimum": 0}),
+		"Prefer":      parameter("Prefer", "header", "Preferences (RFC 7240): respond-async, wait, return.", word()),
+	}
+}
+
+func parameter(name, in, description string, schema object) object {
+	return object{"name": name, "in": in, "description": description, "schema": schema}
+}
+
+func pathParameter(name, description string, schema object) object {
+	p := parameter(name, "path", description, schema)
+	p["required"] = true
+	return p
+}
+
+// listOf is an array with commas between its elements.
+func listOf(name, description string, items object) object {
+	p := parameter(name, "query", description, object{"type": "array", "items": items})
+	p["style"], p["explode"] = "form", false
+	return p
+}

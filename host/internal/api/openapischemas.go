@@ -1,0 +1,142 @@
+package api
+
+// word is the schema of a string, of some given ones if there are any.
+func word(values ...string) object {
+	if len(values) == 0 {
+		return object{"type": "string"}
+	}
+	return object{"type": "string", "enum": values}
+}
+
+func uri() object      { return object{"type": "string", "format": "uri"} }
+func dateTime() object { return object{"type": "string", "format": "date-time"} }
+
+func arrayOf(schema string) object {
+	return object{"type": "array", "items": ref("schemas", schema)}
+}
+
+func mapOf(items object) object { return object{"type": "object", "additionalProperties": items} }
+
+// record is the schema of an object with members, some of them required.
+func record(members object, required ...string) object {
+	o := object{"type": "object", "properties": members}
+	if len(required) > 0 {
+		o["required"] = required
+	}
+	return o
+}
+
+func headerDocs() object {
+	header := func(description string, schema object) object {
+		return object{"description": description, "schema": schema}
+	}
+	return object{
+		"Location":           header("The status of the job.", uri()),
+		"Link":               header("Links (RFC 8288) to the job or to outputs by reference.", word()),
+		"Preference-Applied": header("The preferences that were honoured (RFC 7240).", word()),
+		"Retry-After":        header("Seconds to wait before trying again.", object{"type": "integer", "minimum": 0}),
+		"ETag":               header("The entity tag of the value.", word()),
+	}
+}
+
+// schemaDocs describes the documents of package ogc.
+func schemaDocs() object {
+	docs := object{
+		"link": record(object{
+			"href": word(), "rel": word(), "type": word(), "hreflang": word(), "title": word(),
+			"length": object{"type": "integer"},
+		}, "href"),
+		"landingPage": record(object{
+			"title": word(), "description": word(), "attribution": word(), "links": arrayOf("link"),
+		}, "links"),
+		"confClasses": record(object{
+			"conformsTo": object{"type": "array", "items": uri()}, "links": arrayOf("link"),
+		}, "conformsTo"),
+		"exception": record(object{
+			"type": word(), "title": word(), "status": object{"type": "integer"}, "detail": word(), "instance": word(),
+			"errors": object{"type": "array", "items": record(object{
+				"input": word(), "pointer": word(), "message": word(),
+			}, "message")},
+		}, "type"),
+	}
+	for _, more := range []object{processSchemas(), executeSchemas(), jobSchemas()} {
+		for name, schema := range more {
+			docs[name] = schema
+		}
+	}
+	return docs
+}
+
+func processSchemas() object {
+	summary := func() object {
+		return object{
+			"id": word(), "version": word(), "title": word(), "description": word(),
+			"keywords":           object{"type": "array", "items": word()},
+			"metadata":           arrayOf("metadata"),
+			"jobControlOptions":  object{"type": "array", "items": word("sync-execute", "async-execute", "dismiss")},
+			"outputTransmission": object{"type": "array", "items": word("value", "reference")},
+			"mutable":            object{"type": "boolean"},
+			"links":              arrayOf("link"),
+		}
+	}
+	description := func() object {
+		return object{
+			"title": word(), "description": word(),
+			"keywords": object{"type": "array", "items": word()},
+			"metadata": arrayOf("metadata"),
+			"schema":   object{"type": "object", "description": "A JSON Schema (2020-12)."},
+		}
+	}
+	input := description()
+	input["minOccurs"] = object{"type": "integer", "minimum": 0, "default": 1}
+	input["maxOccurs"] = object{"default": 1, "oneOf": []object{{"type": "integer", "minimum": 1}, word("unbounded")}}
+	process := summary()
+	process["inputs"] = mapOf(ref("schemas", "inputDescription"))
+	process["outputs"] = mapOf(ref("schemas", "outputDescription"))
+	return object{
+		"metadata": record(object{
+			"title": word(), "role": word(), "href": word(), "rel": word(), "type": word(),
+		}),
+		"processSummary":    record(summary(), "id", "version"),
+		"processList":       record(object{"processes": arrayOf("processSummary"), "links": arrayOf("link")}, "processes", "links"),
+		"process":           record(process, "id", "version", "inputs", "outputs"),
+		"inputDescription":  record(input, "schema"),
+		"outputDescription": record(description(), "schema"),
+	}
+}
+
+func executeSchemas() object {
+	format := record(object{"mediaType": word(), "encoding": word(), "schema": object{}})
+	return object{
+		"execute": record(object{
+			"inputs": mapOf(object{"description": "A value, a qualified value, or an array of either."}),
+			"outputs": mapOf(record(object{
+				"format":           format,
+				"transmissionMode": word("value", "reference"),
+			})),
+			"response": word("raw", "document"),
+			"subscriber": record(object{
+				"successUri": uri(), "inProgressUri": uri(), "failedUri": uri(),
+			}),
+		}),
+	}
+}
+
+func jobSchemas() object {
+	return object{
+		"statusCode": word("accepted", "running", "successful", "failed", "dismissed"),
+		"statusInfo": record(object{
+			"jobID": word(), "id": word(),
+			"type":                 word("process"),
+			"processingEntityType": word("ogc-api-processes"),
+			"processID":            word(),
+			"status":               ref("schemas", "statusCode"),
+			"message":              word(),
+			"exception":            ref("schemas", "exception"),
+			"created":              dateTime(), "started": dateTime(), "finished": dateTime(), "updated": dateTime(),
+			"progress": object{"type": "integer", "minimum": 0, "maximum": 100},
+			"links":    arrayOf("link"),
+		}, "jobID", "id", "type", "processingEntityType", "processID", "status"),
+		"jobList": record(object{"jobs": arrayOf("statusInfo"), "links": arrayOf("link")}, "jobs", "links"),
+	}
+}

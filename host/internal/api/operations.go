@@ -1,0 +1,88 @@
+package api
+
+// operation is what the OpenAPI document says of a route besides its path.
+type operation struct {
+	id, summary, tag string
+	params           []string // components, as parameterDocs names them
+	body             string   // a schema, when the operation has a body
+	replies          []reply
+	errors           []int // statuses of problem documents
+}
+
+// reply is a reply that is not a problem.
+type reply struct {
+	status  int
+	summary string
+	types   []string // media types; none: no body
+	schema  string   // of the JSON media types; none: any value
+	headers []string // names in headerDocs
+}
+
+// jsonReply is the usual 200.
+func jsonReply(summary, schema string) []reply {
+	return []reply{{200, summary, []string{mediaJSON}, schema, nil}}
+}
+
+var (
+	anyType = []string{mediaJSON, mediaText, mediaMultipart, "*/*"}
+
+	docLandingPage = operation{
+		"getLandingPage", "The landing page", "Capabilities", []string{"f"}, "",
+		jsonReply("The landing page", "landingPage"), []int{400, 406, 500},
+	}
+	docConformance = operation{
+		"getConformance", "The conformance classes that the server meets", "Capabilities", []string{"f"}, "",
+		jsonReply("The conformance classes", "confClasses"), []int{400, 406, 500},
+	}
+	docDefinition = operation{
+		"getDefinition", "This document", "Capabilities", []string{"f"}, "",
+		[]reply{{200, "The API in OpenAPI 3.0", []string{mediaOpenAPI, mediaJSON}, "", nil}}, []int{400, 406, 500},
+	}
+	docProcessList = operation{
+		"getProcesses", "The processes, sorted by identifier", "Processes", []string{"limit", "cursor", "f"}, "",
+		jsonReply("A page of the processes", "processList"), []int{400, 406, 500},
+	}
+	docProcessDescription = operation{
+		"getProcessDescription", "What a process does, takes and gives", "Processes", []string{"f"}, "",
+		jsonReply("The description of the process", "process"), []int{400, 404, 406, 500, 503},
+	}
+	docExecute = operation{
+		"execute", "Execute a process", "Processes", []string{"Prefer"}, "execute",
+		[]reply{
+			{200, "The results of a synchronous execution", anyType, "", []string{"Link", "Preference-Applied"}},
+			{201, "The job of an asynchronous execution", []string{mediaJSON}, "statusInfo", []string{"Location", "Preference-Applied"}},
+			{204, "No outputs, or all of them by reference", nil, "", []string{"Link"}},
+		},
+		[]int{400, 404, 406, 413, 415, 500, 502, 503, 504},
+	}
+	docJobList = operation{
+		"getJobs", "The jobs, newest first", "Jobs",
+		[]string{"limit", "cursor", "type", "ofProcess", "status", "datetime", "minDuration", "maxDuration", "f"}, "",
+		jsonReply("A page of the jobs", "jobList"), []int{400, 406, 500},
+	}
+	docJobStatus = operation{
+		"getStatus", "The status of a job", "Jobs", []string{"f"}, "",
+		jsonReply("The status of the job", "statusInfo"), []int{400, 404, 406, 410, 500},
+	}
+	docDismiss = operation{
+		"dismiss", "Stop a job, or remove one that has ended", "Jobs", []string{"f"}, "",
+		jsonReply("The status of the job", "statusInfo"), []int{400, 404, 406, 410, 500, 503},
+	}
+	docJobResults = operation{
+		"getResults", "The results of a job", "Jobs", []string{"outputs", "Prefer", "f"}, "",
+		[]reply{
+			{200, "The results document, or the raw outputs", anyType, "", []string{"Link", "Preference-Applied"}},
+			{204, "All outputs by reference", nil, "", []string{"Link"}},
+		},
+		[]int{400, 404, 406, 410, 500, 502, 503, 504},
+	}
+	docJobOutput = operation{
+		"getOutput", "One output of a job", "Jobs", []string{"f"}, "",
+		[]reply{
+			{200, "The value", anyType, "", []string{"ETag"}},
+			{206, "The part of the value that was asked for", anyType, "", []string{"ETag"}},
+			{304, "The value is the one that the client has", nil, "", []string{"ETag"}},
+		},
+		[]int{400, 404, 406, 410, 416, 500, 502, 503, 504},
+	}
+)

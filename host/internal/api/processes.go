@@ -1,0 +1,99 @@
+package api
+
+import (
+	"net/http"
+	"sort"
+
+	"github.com/julienschmidt/httprouter"
+
+	"geomill/host/internal/job"
+	"geomill/sdk/ogc"
+)
+
+// profileDescription and profileResults are profiles of version 2.0.
+const (
+	profileDescription = "https://www.opengis.net/def/profile/OGC/0/ogc-process-description"
+	profileResults     = "https://www.opengis.net/def/profile/OGC/0/ogc-results"
+)
+
+// processList answers GET /processes (1.0 /req/core/process-list,
+// process-list-success, pl-limit-response, pl-links).
+func (a *API) processList(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	limit, err := a.pageLimit(q)
+	if err != nil {
+		return err
+	}
+	cursor, err := parseCursor(q)
+	if err != nil {
+		return err
+	}
+	if err := jsonOnly(r, q); err != nil {
+		return err
+	}
+	all := a.service.Processes()
+	from, to := section(all, cursor, limit)
+	base := a.base(r)
+	list := ogc.ProcessList{Processes: make([]ogc.ProcessSummary, 0, to-from)}
+	for _, p := range all[from:to] {
+		list.Processes = append(list.Processes, summary(p, base))
+	}
+	var first, last string
+	if from < to {
+		first, last = all[from].ID, all[to-1].ID
+	}
+	list.Links = pageLinks(base+"/processes", q, to < len(all) && from < to, from > 0 && from < to, first, last)
+	return writeJSON(w, http.StatusOK, mediaJSON, list)
+}
+
+// section returns the bounds of one page of processes sorted by id.
+func section(all []*job.Process, c job.Cursor, limit int) (from, to int) {
+	if c.Newer {
+		to = sort.Search(len(all), func(i int) bool { return all[i].ID >= c.After })
+		return max(0, to-limit), to
+	}
+	if c.After != "" {
+		from = sort.Search(len(all), func(i int) bool { return all[i].ID > c.After })
+	}
+	return from, min(len(all), from+limit)
+}
+
+// summary is the entry of a process in the list, with what the standard wants
+// said even when the plugin does not say it.
+func summary(p *job.Process, base string) ogc.ProcessSummary {
+	s := p.ProcessSummary
+	if s.Mutable == nil {
+		s.Mutable = new(bool) // processes cannot be replaced through the API
+	}
+	if len(s.OutputTransmission) == 0 {
+		s.OutputTransmission = []string{"value", "reference"}
+	}
+	self := base + "/processes/" + p.ID
+	s.Links = append(s.Links[:len(s.Links):len(s.Links)],
+		ogc.Link{Href: self, Rel: "self", Type: mediaJSON, Title: "The description of the process"},
+		ogc.Link{Href: self + "/execution", Rel: ogc.RelExecute, Type: mediaJSON, Title: "Executes the process"})
+	return s
+}
+
+// processDescription answers GET /processes/{processID} (1.0 /req/core/process,
+// process-success; /req/ogc-process-description/json-encoding).
+func (a *API) processDescription(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
+	p, err := a.service.Process(params.ByName("processID"))
+	if err != nil {
+		return err
+	}
+	base := a.base(r)
+	d := ogc.Process{ProcessSummary: summary(p, base), Inputs: p.Inputs, Outputs: p.Outputs}
+	if d.Inputs == nil {
+		d.Inputs = map[string]ogc.Input{}
+	}
+	d.Links = append(d.Links,
+		ogc.Link{Href: base + "/processes", Rel: "up", Type: mediaJSON, Title: "The processes"},
+		ogc.Link{Href: base + "/", Rel: "service", Type: mediaJSON, Title: "The landing page"},
+		ogc.Link{Href: base + "/jobs?processID=" + p.ID, Rel: ogc.RelJobList, Type: mediaJSON, Title: "The jobs of the process"},
+		ogc.Link{Href: profileDescription, Rel: "profile"})
+	return document(w, r, d)
+}

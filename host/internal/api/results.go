@@ -1,0 +1,170 @@
+package api
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+
+	"geomill/host/internal/job"
+	"geomill/sdk/ogc"
+)
+
+// view is how a client sees results. One function writes them, for synchronous
+// executions and for /jobs/{jobID}/results (1.0 table 11,
+// /req/core/process-execute-sync-*, job-results-*; 2.0 likewise).
+type view struct {
+	accept   accept
+	response string   // of the execute request: "raw", "document" or ""
+	stored   bool     // for /jobs/{jobID}/results: one output makes a document too
+	only     []string // the outputs to show; nil for what was requested
+	// address is the URL of an output but for its id; empty when the job has
+	// no record, so that nothing can be given by reference.
+	address   string
+	inlineMax int64  // larger outputs in documents become links; negative: none
+	preferred string // Prefer: return
+	profile   bool   // link the profile of results documents
+}
+
+// write answers with results.
+//
+//	outputs  response  reply
+//	0        any       204
+//	1        none      the value itself
+//	1        raw       the value itself, or 204 and its Link
+//	more     raw       multipart/related, or 204 and Links if all are references
+//	any      else      the results document
+func (v view) write(w http.ResponseWriter, res *job.Results) error {
+	ids, n := v.selected(res)
+	if len(ids) == 0 && (n < 2 || v.response == "raw") {
+		if v.stored {
+			return job.ErrNotAvailable
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	switch {
+	case v.response == "raw":
+		return v.raw(w, res, ids, n)
+	case v.response == "" && n == 1 && !v.stored && !v.askedFor(res, ids[0]):
+		return v.one(w, res, ids[0])
+	case v.accept.admits(mediaJSON):
+		return v.document(w, res, ids, n)
+	case v.response == "" && v.accept.admits(mediaMultipart):
+		return v.multipart(w, res, ids)
+	case v.response == "":
+		return notAcceptable(mediaJSON, mediaMultipart)
+	}
+	return notAcceptable(mediaJSON)
+}
+
+// selected returns the ids of the outputs to show, sorted, and how many were
+// asked for: an optional output may have no value.
+func (v view) selected(res *job.Results) (ids []string, n int) {
+	wanted := res.Order.Outputs
+	switch {
+	case v.only != nil:
+		return v.only, len(v.only)
+	case wanted != nil:
+		n = len(wanted)
+	case res.Process != nil:
+		n = len(res.Process.Outputs)
+	default:
+		n = len(res.Outputs)
+	}
+	ids = make([]string, 0, len(res.Outputs))
+	for id := range res.Outputs {
+		if _, ok := wanted[id]; ok || wanted == nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, n
+}
+
+// askedFor reports whether the request wants a link to the output, and can have
+// it.
+func (v view) askedFor(res *job.Results, id string) bool {
+	return v.address != "" && res.Order.Outputs[id].TransmissionMode == "reference"
+}
+
+// byReference decides between a value and a link to it: what the request said of
+// the output, then Prefer: return, then, but for raw replies, the size (spec 4.6).
+func (v view) byReference(res *job.Results, id string) bool {
+	if v.address == "" || v.askedFor(res, id) {
+		return v.address != ""
+	}
+	if res.Order.Outputs[id].TransmissionMode == "value" || v.response == "raw" || v.preferred == "representation" {
+		return false
+	}
+	return v.inlineMax >= 0 && res.Outputs[id].Len() > v.inlineMax
+}
+
+// raw answers a request with response "raw".
+func (v view) raw(w http.ResponseWriter, res *job.Results, ids []string, n int) error {
+	references := 0
+	for _, id := range ids {
+		if v.byReference(res, id) {
+			references++
+		}
+	}
+	switch {
+	case references == len(ids):
+		for _, id := range ids {
+			w.Header().Add("Link", "<"+v.address+id+`>; rel="`+ogc.RelResults+`"; title="`+id+`"; type="`+headerType(res.Outputs[id])+`"`)
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	case n == 1:
+		return v.one(w, res, ids[0])
+	}
+	return v.multipart(w, res, ids)
+}
+
+// document answers with the results document (1.0 results.yaml).
+func (v view) document(w http.ResponseWriter, res *job.Results, ids []string, n int) error {
+	var c content
+	c.text("{")
+	for i, id := range ids {
+		if i > 0 {
+			c.text(",")
+		}
+		c.string(id)
+		c.text(":")
+		var err error
+		if v.byReference(res, id) {
+			err = c.link(v.address, id, res.Outputs[id])
+		} else {
+			err = c.qualified(res.Outputs[id])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.text("}")
+	if v.profile && v.response == "" && (n > 1 || v.stored) {
+		w.Header().Add("Link", "<"+profileResults+`>; rel="profile"`)
+	}
+	if v.preferred != "" && v.address != "" {
+		w.Header().Add("Preference-Applied", "return="+v.preferred)
+	}
+	return c.send(w, mediaJSON)
+}
+
+// narrow returns the outputs that a list of ids names. It fails with
+// ErrNoSuchOutput for an id that the process does not define and with
+// ErrNotAvailable for one that was not requested or has no value.
+func narrow(res *job.Results, wanted []string) ([]string, error) {
+	set := make(map[string]bool, len(wanted))
+	for _, id := range wanted {
+		if _, ok := res.Outputs[id]; !ok {
+			if res.Process != nil {
+				if _, defined := res.Process.Outputs[id]; !defined {
+					return nil, job.ErrNoSuchOutput
+				}
+			}
+			return nil, job.ErrNotAvailable
+		}
+		set[id] = true
+	}
+	return slices.Sorted(maps.Keys(set)), nil
+}
