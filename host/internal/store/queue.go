@@ -1,0 +1,264 @@
+package store
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"geomill/host/internal/job"
+)
+
+// Defaults of QueueConfig.
+const (
+	DefaultQueueLimit = 10_000
+	DefaultLease      = 30 * time.Second
+)
+
+// QueueConfig bounds a Queue. The zero value is useful.
+type QueueConfig struct {
+	// Limit is how many tickets may wait. Those that come back from a lease are
+	// taken beyond it, since refusing them would lose them.
+	Limit int
+	Lease time.Duration // between two heartbeats
+}
+
+// Queue implements job.Queue in memory, first in, first out by the time a ticket
+// is due. It starts no goroutine: leases run out when somebody looks.
+type Queue struct {
+	limit int
+	lease time.Duration
+
+	mu      sync.Mutex
+	tickets map[string]*ticket
+	waiting ticketHeap    // by due time
+	leased  ticketHeap    // by end of lease
+	entered uint64        // tickets that have begun to wait, ever
+	changed chan struct{} // closed when waiting has grown
+	closed  bool
+}
+
+var _ job.Queue = (*Queue)(nil)
+
+// ticket is in exactly one of the heaps; at orders it there.
+type ticket struct {
+	job.Ticket
+	at        time.Time
+	order     uint64
+	place     int
+	holder    *lease // nil while it waits
+	cancelled bool
+}
+
+// NewQueue returns an empty queue.
+func NewQueue(c QueueConfig) *Queue {
+	if c.Limit <= 0 {
+		c.Limit = DefaultQueueLimit
+	}
+	if c.Lease <= 0 {
+		c.Lease = DefaultLease
+	}
+	return &Queue{limit: c.Limit, lease: c.Lease, tickets: map[string]*ticket{}, changed: make(chan struct{})}
+}
+
+// Close ends waiting claims; every later call but those on leases fails with
+// ErrClosed.
+func (q *Queue) Close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.wake()
+}
+
+// begin is how every method enters: locked, and with what ran out put back.
+func (q *Queue) begin(ctx context.Context) (now time.Time, err error) {
+	if err := ctx.Err(); err != nil {
+		return now, err
+	}
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return now, ErrClosed
+	}
+	now = time.Now()
+	q.expire(now)
+	return now, nil
+}
+
+// Enqueue implements job.Queue.
+func (q *Queue) Enqueue(ctx context.Context, t job.Ticket) error {
+	if t.JobID == "" {
+		return errors.New("enqueue: ticket has no job id")
+	}
+	now, err := q.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer q.mu.Unlock()
+	if q.tickets[t.JobID] != nil {
+		return nil
+	}
+	if len(q.waiting) >= q.limit {
+		return job.ErrBusy
+	}
+	added := &ticket{Ticket: t}
+	q.tickets[t.JobID] = added
+	q.wait(added, later(now, t.NotBefore))
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// wait puts a ticket that is in no heap among those that wait.
+func (q *Queue) wait(t *ticket, due time.Time) {
+	q.entered++
+	t.at, t.order, t.holder = due, q.entered, nil
+	heap.Push(&q.waiting, t)
+	q.wake()
+}
+
+func (q *Queue) wake() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+// expire puts back what is leased for longer than its holder has renewed.
+func (q *Queue) expire(now time.Time) {
+	for len(q.leased) > 0 && !now.Before(q.leased[0].at) {
+		t := heap.Pop(&q.leased).(*ticket)
+		if t.cancelled {
+			delete(q.tickets, t.JobID)
+			continue
+		}
+		q.wait(t, t.at)
+	}
+}
+
+// Claim implements job.Queue.
+func (q *Queue) Claim(ctx context.Context, free int) ([]job.Lease, error) {
+	if free <= 0 {
+		return nil, fmt.Errorf("claim: %d free slots", free)
+	}
+	for {
+		now, err := q.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		leases := q.take(now, free)
+		next, changed := q.nextEvent(), q.changed
+		q.mu.Unlock()
+		if len(leases) > 0 {
+			return leases, nil
+		}
+		if err := await(ctx, changed, next); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (q *Queue) take(now time.Time, free int) (leases []job.Lease) {
+	for len(leases) < free && len(q.waiting) > 0 && !now.Before(q.waiting[0].at) {
+		t := heap.Pop(&q.waiting).(*ticket)
+		t.holder = &lease{queue: q, ticket: t}
+		t.at = now.Add(q.lease)
+		heap.Push(&q.leased, t)
+		leases = append(leases, t.holder)
+	}
+	return leases
+}
+
+// nextEvent returns when a ticket gets due or a lease ends; zero for never.
+func (q *Queue) nextEvent() (next time.Time) {
+	for _, h := range []ticketHeap{q.waiting, q.leased} {
+		if len(h) > 0 && (next.IsZero() || h[0].at.Before(next)) {
+			next = h[0].at
+		}
+	}
+	return next
+}
+
+func await(ctx context.Context, changed <-chan struct{}, next time.Time) error {
+	var due <-chan time.Time
+	if !next.IsZero() {
+		timer := time.NewTimer(time.Until(next))
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-changed:
+	case <-due:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// Cancel implements job.Queue. A cancelled ticket is not claimed again, however
+// its lease ends.
+func (q *Queue) Cancel(ctx context.Context, id string) (bool, error) {
+	if _, err := q.begin(ctx); err != nil {
+		return false, err
+	}
+	defer q.mu.Unlock()
+	t := q.tickets[id]
+	switch {
+	case t == nil:
+		return false, nil
+	case t.holder != nil:
+		t.cancelled = true
+		return false, nil
+	}
+	heap.Remove(&q.waiting, t.place)
+	delete(q.tickets, id)
+	return true, nil
+}
+
+// Depth implements job.Queue.
+func (q *Queue) Depth(ctx context.Context) (int, error) {
+	if _, err := q.begin(ctx); err != nil {
+		return 0, err
+	}
+	defer q.mu.Unlock()
+	return len(q.waiting), nil
+}
+
+// ticketHeap implements heap.Interface.
+type ticketHeap []*ticket
+
+func (h ticketHeap) Len() int { return len(h) }
+
+func (h ticketHeap) Less(i, j int) bool {
+	if !h[i].at.Equal(h[j].at) {
+		return h[i].at.Before(h[j].at)
+	}
+	return h[i].order < h[j].order
+}
+
+func (h ticketHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i, j
+}
+
+// Push implements heap.Interface.
+func (h *ticketHeap) Push(x any) {
+	t := x.(*ticket)
+	t.place = len(*h)
+	*h = append(*h, t)
+}
+
+// Pop implements heap.Interface.
+func (h *ticketHeap) Pop() any {
+	old := *h
+	last := len(old) - 1
+	t := old[last]
+	old[last] = nil
+	*h = old[:last]
+	return t
+}

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"geomill/host/internal/job"
+	"geomill/host/internal/job/jobtest"
+)
+
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	jobtest.Queue(t, func(_ testing.TB, limit int, lease time.Duration) job.Queue {
+		return NewQueue(QueueConfig{Limit: limit, Lease: lease})
+	})
+}
+
+func TestQueueCloseEndsClaims(t *testing.T) {
+	t.Parallel()
+	q := NewQueue(QueueConfig{})
+	if err := q.Enqueue(ctx(t), job.Ticket{JobID: "held"}); err != nil {
+		t.Fatal(err)
+	}
+	held, err := q.Claim(ctx(t), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := q.Claim(ctx(t), 1)
+		ended <- err
+	}()
+	q.Close()
+	if err := <-ended; !errors.Is(err, ErrClosed) {
+		t.Errorf("the waiting claim ended with %v, want ErrClosed", err)
+	}
+	if err := q.Enqueue(ctx(t), job.Ticket{JobID: "late"}); !errors.Is(err, ErrClosed) {
+		t.Errorf("Enqueue: %v, want ErrClosed", err)
+	}
+	if err := held[0].Done(ctx(t)); err != nil {
+		t.Errorf("Done of a lease from before: %v", err)
+	}
+}
+
+// Hours pass in no time here.
+func TestLeasesLastExactlyTheirTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := NewQueue(QueueConfig{Lease: time.Hour})
+		start := time.Now()
+		if err := q.Enqueue(t.Context(), job.Ticket{JobID: "a", NotBefore: start.Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		claimAt := func(want time.Duration) job.Lease {
+			t.Helper()
+			leases, err := q.Claim(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := time.Since(start); got != want {
+				t.Fatalf("claimed after %s, want %s", got, want)
+			}
+			return leases[0]
+		}
+		first := claimAt(time.Hour)
+		time.Sleep(59 * time.Minute)
+		if err := first.Heartbeat(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		second := claimAt(2*time.Hour + 59*time.Minute)
+		if err := first.Heartbeat(t.Context()); !errors.Is(err, job.ErrLost) {
+			t.Errorf("Heartbeat of the lost lease: %v", err)
+		}
+		if _, err := q.Cancel(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if err := second.Heartbeat(t.Context()); !errors.Is(err, job.ErrLost) {
+			t.Errorf("Heartbeat of an ended lease: %v", err)
+		}
+		if n, err := q.Depth(t.Context()); n != 0 || err != nil {
+			t.Errorf("a cancelled ticket came back: depth %d, %v", n, err)
+		}
+	})
+}
+
+func BenchmarkQueue(b *testing.B) {
+	for _, waiting := range []int{0, 10_000, 100_000} {
+		b.Run(fmt.Sprint(waiting), func(b *testing.B) {
+			q := NewQueue(QueueConfig{Limit: waiting + 1})
+			for n := range waiting {
+				_ = q.Enqueue(b.Context(), job.Ticket{JobID: fmt.Sprint("w", n), NotBefore: time.Now().Add(time.Hour)})
+			}
+			for b.Loop() {
+				if err := q.Enqueue(b.Context(), job.Ticket{JobID: "a"}); err != nil {
+					b.Fatal(err)
+				}
+				leases, err := q.Claim(b.Context(), 1)
+				if err != nil || leases[0].Done(b.Context()) != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,220 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	badger "github.com/dgraph-io/badger/v4"
+
+	"geomill/host/internal/job"
+)
+
+// Defaults of Config.
+const (
+	DefaultTombstoneTTL = 24 * time.Hour
+	DefaultCloseTimeout = 30 * time.Second
+	DefaultMinFree      = 128 << 20 // bytes
+)
+
+// Config says where and how jobs are kept. Only Dir is required.
+type Config struct {
+	// Dir is made when missing. Large outputs are moved into it, so it should be
+	// on the file system of the jobs' directories.
+	Dir    string
+	Logger *slog.Logger // default: none
+	// TombstoneTTL is how long a deleted job is remembered (ErrGone); whole
+	// seconds.
+	TombstoneTTL time.Duration
+	// CloseTimeout bounds Close.
+	CloseTimeout time.Duration
+	// MinFree is the free disk space, in bytes, below which new jobs and outputs
+	// are refused; other changes pass down to half of it. The database maps its
+	// files into memory: running out of space within it would kill the process.
+	MinFree uint64
+
+	freeSpace func(dir string) (uint64, error)
+}
+
+func (c *Config) setDefaults() error {
+	if c.Dir == "" {
+		return errors.New("store has no directory")
+	}
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return err
+	}
+	c.Dir = dir
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.TombstoneTTL <= 0 {
+		c.TombstoneTTL = DefaultTombstoneTTL
+	}
+	if c.CloseTimeout <= 0 {
+		c.CloseTimeout = DefaultCloseTimeout
+	}
+	if c.MinFree == 0 {
+		c.MinFree = DefaultMinFree
+	}
+	if c.freeSpace == nil {
+		c.freeSpace = freeSpace
+	}
+	return nil
+}
+
+// Store implements job.Store. Its methods may be called concurrently.
+type Store struct {
+	config Config
+	log    *slog.Logger
+	lock   *os.File
+	db     *badger.DB
+
+	writes  chan *write
+	stop    chan struct{} // closed by Close
+	stopped chan struct{} // closed when the committer has ended
+	closing sync.Once
+	closed  error
+
+	// readers is held shared by who reads the database; once readersOut is set
+	// nobody reads it any more.
+	readers    sync.RWMutex
+	readersOut bool
+
+	// These belong to the committer; the last two describe its last batch.
+	revision   uint64
+	savedSkew  int64
+	lastWrites int
+	lastCommit time.Duration
+	// skew is the largest distance, in nanoseconds, between a job's Created
+	// and the time in its id: how far seeking by time may miss.
+	skew atomic.Int64
+
+	memory  sync.RWMutex // guards active and recent
+	active  *activeSet
+	recent  *recentJobs
+	changes *changeLog
+}
+
+var _ job.Store = (*Store)(nil)
+
+// Open opens the store in a directory, or makes a new one, and settles what a
+// crash left behind. The store runs until Close.
+func Open(c Config) (*Store, error) {
+	if err := c.setDefaults(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &Store{
+		config:  c,
+		log:     c.Logger,
+		writes:  make(chan *write, maxBatchWrites),
+		stop:    make(chan struct{}),
+		stopped: make(chan struct{}),
+	}
+	if err := s.open(); err != nil {
+		return nil, fmt.Errorf("open store: %w", errors.Join(err, s.release()))
+	}
+	go s.commit()
+	return s, nil
+}
+
+func (s *Store) open() (err error) {
+	for _, dir := range []string{s.config.Dir, s.path(databaseDir), s.path(resultsDir), s.path(pendingDir)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if s.lock, err = lockDir(s.config.Dir); err != nil {
+		return err
+	}
+	if s.db, err = badger.Open(databaseOptions(s.path(databaseDir), s.log)); err != nil {
+		return err
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	return s.sweep()
+}
+
+// lockDir makes sure that no other process has the directory open. The lock goes
+// with the process.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	_ = f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("%s is in use: is another geomill running on it?", dir)
+	}
+	return nil, fmt.Errorf("lock %s: %w", dir, err)
+}
+
+// Close finishes the writes under way and closes the database. It takes at most
+// Config.CloseTimeout; after that it gives up with an error. Every acknowledged
+// write is on disk in either case.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		close(s.stop)
+		done := make(chan error, 1)
+		go func() { done <- s.shut() }()
+		deadline := time.NewTimer(s.config.CloseTimeout)
+		defer deadline.Stop()
+		select {
+		case s.closed = <-done:
+		case <-deadline.C:
+			s.closed = fmt.Errorf("close store: still busy after %s", s.config.CloseTimeout)
+		}
+	})
+	return s.closed
+}
+
+func (s *Store) shut() error {
+	<-s.stopped
+	s.readers.Lock()
+	s.readersOut = true
+	s.readers.Unlock()
+	if err := s.release(); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) release() error {
+	var errs []error
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// view reads the database as it is now.
+func (s *Store) view(read func(txn *badger.Txn) error) error {
+	s.readers.RLock()
+	defer s.readers.RUnlock()
+	if s.readersOut {
+		return ErrClosed
+	}
+	return s.db.View(read)
+}
+
+func freeSpace(dir string) (uint64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return st.Bavail * uint64(st.Bsize), nil
+}
