@@ -9,7 +9,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"sync"
 
 	"geomill/sdk/wire"
 )
@@ -22,11 +21,6 @@ const version = "go/0.1.0"
 type Handler struct {
 	info      wire.Info
 	processes map[string]Process
-	stopping  context.Context
-	stop      context.CancelFunc
-
-	mu      sync.Mutex     // orders stopping and running
-	running sync.WaitGroup // jobs
 }
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
@@ -61,7 +55,6 @@ func NewHandler(plugin Plugin, processes ...Process) (*Handler, error) {
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
 	}
-	stopping, stop := context.WithCancel(context.Background())
 	return &Handler{
 		info: wire.Info{
 			Name: plugin.Name, Version: plugin.Version, SDK: version,
@@ -69,8 +62,6 @@ func NewHandler(plugin Plugin, processes ...Process) (*Handler, error) {
 			InstanceID:   rand.Text(),
 		},
 		processes: byID,
-		stopping:  stopping,
-		stop:      stop,
 	}, nil
 }
 
@@ -103,53 +94,21 @@ func (h *Handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (map[st
 		return nil, &wire.Problem{Kind: wire.NoSuchProcess, Title: "no such process",
 			Detail: fmt.Sprintf("plugin %s has no process %q", h.info.Name, s.ProcessID)}
 	}
-	if !h.begin() {
-		return nil, errStopping
-	}
-	defer h.running.Done()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(h.stopping, func() { cancel(errStopping) })()
 	job := newJob(ctx, s, ev)
-	inputs := make(map[string]Value, len(s.Inputs))
-	for id, v := range s.Inputs {
-		inputs[id] = Value{v}
-	}
-	outputs, err := p.run(job, inputs)
+	outputs, err := p.run(job, s.Inputs)
 	if err != nil {
 		return nil, failure(ctx, err)
 	}
-	return h.handOver(job, p, outputs)
-}
-
-// begin counts a job that starts, unless the plugin stops.
-func (h *Handler) begin() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.stopping.Err() != nil {
-		return false
+	if err := h.handOver(job, p, outputs); err != nil {
+		return nil, problem(err)
 	}
-	h.running.Add(1)
-	return true
+	return outputs, nil
 }
-
-// end cancels all jobs, refuses others and waits.
-func (h *Handler) end() {
-	h.mu.Lock()
-	h.stop()
-	h.mu.Unlock()
-	h.running.Wait()
-}
-
-var errStopping = &wire.Problem{Kind: wire.Busy, Title: "the plugin is busy", Detail: "the instance was told to stop", Retryable: true}
 
 // failure tells the end of a job's context from a failure of the process.
 func failure(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return problem(err)
-	}
-	if errors.Is(context.Cause(ctx), errStopping) {
-		return errStopping
 	}
 	if errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)) {
 		return err
@@ -159,25 +118,33 @@ func failure(ctx context.Context, err error) error {
 
 // handOver prepares the outputs of a process for the host: those that are
 // wanted, and files where the host can take them.
-func (h *Handler) handOver(job *Job, p Process, outputs map[string]Value) (map[string]wire.Value, error) {
-	values := make(map[string]wire.Value, len(outputs))
-	taken := map[string]bool{}
-	for _, id := range slices.Sorted(maps.Keys(outputs)) {
-		v := outputs[id].wire
+func (h *Handler) handOver(job *Job, p Process, outputs map[string]wire.Value) error {
+	files := 0
+	for id, v := range outputs {
 		if _, known := p.description.Outputs[id]; !known {
-			return nil, problem(fmt.Errorf("output %q is not in the description of process %s", id, p.description.ID))
+			return fmt.Errorf("output %q is not in the description of process %s", id, p.description.ID)
 		}
 		if !job.Wants(id) {
+			delete(outputs, id)
+		} else if v.File != "" {
+			files++
+		}
+	}
+	if files == 0 {
+		return nil
+	}
+	taken := make(map[string]bool, files)
+	for _, id := range slices.Sorted(maps.Keys(outputs)) { // in order: the first of two outputs gets the file itself
+		v := outputs[id]
+		if v.File == "" {
 			continue
 		}
-		if v.File != "" {
-			path, err := adopt(job, id, v.File, taken)
-			if err != nil {
-				return nil, problem(err)
-			}
-			v.File = path
+		path, err := adopt(job, id, v.File, taken)
+		if err != nil {
+			return err
 		}
-		values[id] = v
+		v.File = path
+		outputs[id] = v
 	}
-	return values, nil
+	return nil
 }

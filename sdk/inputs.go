@@ -12,11 +12,12 @@ import (
 
 	"geomill/sdk/ogc"
 	"geomill/sdk/schema"
+	"geomill/sdk/wire"
 )
 
 // decodeInputs fills the struct into with the values, and reports every one
 // that does not fit its Go type.
-func decodeInputs(job *Job, fields []field, values map[string]Value, into reflect.Value) error {
+func decodeInputs(job *Job, fields []field, values map[string]wire.Value, into reflect.Value) error {
 	var faults []ogc.Fault
 	for i := range fields {
 		f := &fields[i]
@@ -27,10 +28,13 @@ func decodeInputs(job *Job, fields []field, values map[string]Value, into reflec
 			}
 			continue
 		}
-		err := decodeInput(job, f, v, f.in(into, true))
+		err := decodeInput(job, f, Value{v}, f.in(into, true))
+		if err == nil {
+			continue
+		}
 		if fault, ok := misfit(err); ok {
 			faults = append(faults, ogc.Fault{Input: f.Name, Message: fault})
-		} else if err != nil {
+		} else {
 			return fmt.Errorf("input %s: %w", f.Name, err)
 		}
 	}
@@ -54,6 +58,9 @@ func decodeInput(job *Job, f *field, v Value, into reflect.Value) error {
 		return nil
 	}
 	err := v.Decode(into.Addr().Interface())
+	if err == nil {
+		return nil
+	}
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) || !strings.HasPrefix(wrong.Value, "number") {
 		return err

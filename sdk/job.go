@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"geomill/sdk/wire"
 )
@@ -18,11 +19,12 @@ type Job struct {
 	context.Context
 	start  wire.Start
 	events wire.Events
+	logger sync.Once // most jobs log nothing
 	log    *slog.Logger
 }
 
 func newJob(ctx context.Context, s wire.Start, ev wire.Events) *Job {
-	return &Job{Context: ctx, start: s, events: ev, log: slog.New(newLogHandler(ev))}
+	return &Job{Context: ctx, start: s, events: ev}
 }
 
 // ID identifies the job at the host.
@@ -42,7 +44,10 @@ func (j *Job) Progress(percent float64, message string, args ...any) {
 }
 
 // Log is where the log lines of this job go; the host keeps them with it.
-func (j *Job) Log() *slog.Logger { return j.log }
+func (j *Job) Log() *slog.Logger {
+	j.logger.Do(func() { j.log = slog.New(newLogHandler(j.events)) })
+	return j.log
+}
 
 // Dir returns a directory for the files of this job, and makes it if need be.
 // The host removes it when the job has ended; output files may be in it.

@@ -52,7 +52,7 @@ const (
 type Process struct {
 	description ogc.Process
 	policy      Policy
-	run         func(*Job, map[string]Value) (map[string]Value, error)
+	run         func(*Job, map[string]wire.Value) (map[string]wire.Value, error)
 	err         error // what is wrong with it
 }
 
@@ -74,7 +74,7 @@ func New[I, O any](info Info, f func(*Job, I) (O, error)) Process {
 	}
 	p.description.Inputs = inputDescriptions(in)
 	p.description.Outputs = outputDescriptions(out)
-	p.run = func(job *Job, values map[string]Value) (map[string]Value, error) {
+	p.run = func(job *Job, values map[string]wire.Value) (map[string]wire.Value, error) {
 		var inputs I
 		if err := decodeInputs(job, in, values, reflect.ValueOf(&inputs).Elem()); err != nil {
 			return nil, err
@@ -93,13 +93,34 @@ func New[I, O any](info Info, f func(*Job, I) (O, error)) Process {
 // options mean every way of execution. f gets the inputs that are there and
 // returns the outputs that it has.
 func Raw(description ogc.Process, f func(*Job, map[string]Value) (map[string]Value, error)) Process {
-	p := Process{description: description, run: f}
+	p := Process{description: description}
+	if f != nil {
+		p.run = raw(f)
+	}
 	p.description.Inputs = maps.Clone(description.Inputs)
 	if p.description.Inputs == nil {
 		p.description.Inputs = map[string]ogc.Input{}
 	}
 	p.description.JobControlOptions = jobControl(description.JobControlOptions)
 	return p
+}
+
+func raw(f func(*Job, map[string]Value) (map[string]Value, error)) func(*Job, map[string]wire.Value) (map[string]wire.Value, error) {
+	return func(job *Job, given map[string]wire.Value) (map[string]wire.Value, error) {
+		inputs := make(map[string]Value, len(given))
+		for id, v := range given {
+			inputs[id] = Value{v}
+		}
+		outputs, err := f(job, inputs)
+		if err != nil {
+			return nil, err
+		}
+		values := make(map[string]wire.Value, len(outputs))
+		for id, v := range outputs {
+			values[id] = v.wire
+		}
+		return values, nil
+	}
 }
 
 // WithPolicy returns p with another policy.

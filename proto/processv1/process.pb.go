@@ -1068,9 +1068,9 @@ type Start struct {
 	ProcessId string                 `protobuf:"bytes,1,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
 	// 1 for the first attempt.
 	Attempt uint32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// By input id, checked against the description, defaults filled in. An
+	// One per input, checked against the description, defaults filled in. An
 	// input with maxOccurs above one is a JSON array of its occurrences.
-	Inputs map[string]*Value `protobuf:"bytes,3,rep,name=inputs,proto3" json:"inputs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Inputs []*Value `protobuf:"bytes,3,rep,name=inputs,proto3" json:"inputs,omitempty"`
 	// The outputs that are wanted. Absent: all of them.
 	Outputs *OutputSelection `protobuf:"bytes,4,opt,name=outputs,proto3" json:"outputs,omitempty"`
 	// Directory of this attempt (absolute). Input files are in in/. The plugin
@@ -1128,7 +1128,7 @@ func (x *Start) GetAttempt() uint32 {
 	return 0
 }
 
-func (x *Start) GetInputs() map[string]*Value {
+func (x *Start) GetInputs() []*Value {
 	if x != nil {
 		return x.Inputs
 	}
@@ -1365,9 +1365,10 @@ func (x *Attach) GetAfterSeq() uint64 {
 type PluginMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// 1, 2, 3 ... per job. A gap means that progress or log messages were left
-	// out because the queue was full.
-	Seq  uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	// 1, 2, 3 ... per job. A gap means that messages were left out: progress or
+	// log because the queue was full, or accepted.
+	Seq uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	// When it happened; absent on the end, which the host times itself.
 	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
@@ -1468,7 +1469,7 @@ func (x *PluginMessage) GetLog() *Log {
 	return nil
 }
 
-func (x *PluginMessage) GetOutput() *Output {
+func (x *PluginMessage) GetOutput() *Value {
 	if x != nil {
 		if x, ok := x.Kind.(*PluginMessage_Output); ok {
 			return x.Output
@@ -1521,7 +1522,8 @@ type PluginMessage_Log struct {
 }
 
 type PluginMessage_Output struct {
-	Output *Output `protobuf:"bytes,7,opt,name=output,proto3,oneof"`
+	// An output that is ready before the job ends.
+	Output *Value `protobuf:"bytes,7,opt,name=output,proto3,oneof"`
 }
 
 type PluginMessage_Succeeded struct {
@@ -1550,6 +1552,8 @@ func (*PluginMessage_Failed) isPluginMessage_Kind() {}
 
 func (*PluginMessage_Cancelled) isPluginMessage_Kind() {}
 
+// Accepted says that the job was taken. It may be left out when something else
+// is sent about the job: that says so, too.
 type Accepted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1709,70 +1713,17 @@ func (x *Log) GetDropped() uint32 {
 	return 0
 }
 
-// Output is an output that is ready before the job ends.
-type Output struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Value         *Value                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Output) Reset() {
-	*x = Output{}
-	mi := &file_processv1_process_proto_msgTypes[25]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Output) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Output) ProtoMessage() {}
-
-func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_processv1_process_proto_msgTypes[25]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Output.ProtoReflect.Descriptor instead.
-func (*Output) Descriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{25}
-}
-
-func (x *Output) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *Output) GetValue() *Value {
-	if x != nil {
-		return x.Value
-	}
-	return nil
-}
-
 type Succeeded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Outputs not sent before, by output id.
-	Outputs       map[string]*Value `protobuf:"bytes,1,rep,name=outputs,proto3" json:"outputs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Outputs not sent before.
+	Outputs       []*Value `protobuf:"bytes,1,rep,name=outputs,proto3" json:"outputs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Succeeded) Reset() {
 	*x = Succeeded{}
-	mi := &file_processv1_process_proto_msgTypes[26]
+	mi := &file_processv1_process_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +1735,7 @@ func (x *Succeeded) String() string {
 func (*Succeeded) ProtoMessage() {}
 
 func (x *Succeeded) ProtoReflect() protoreflect.Message {
-	mi := &file_processv1_process_proto_msgTypes[26]
+	mi := &file_processv1_process_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,10 +1748,10 @@ func (x *Succeeded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Succeeded.ProtoReflect.Descriptor instead.
 func (*Succeeded) Descriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{26}
+	return file_processv1_process_proto_rawDescGZIP(), []int{25}
 }
 
-func (x *Succeeded) GetOutputs() map[string]*Value {
+func (x *Succeeded) GetOutputs() []*Value {
 	if x != nil {
 		return x.Outputs
 	}
@@ -1819,7 +1770,7 @@ type Failed struct {
 
 func (x *Failed) Reset() {
 	*x = Failed{}
-	mi := &file_processv1_process_proto_msgTypes[27]
+	mi := &file_processv1_process_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1782,7 @@ func (x *Failed) String() string {
 func (*Failed) ProtoMessage() {}
 
 func (x *Failed) ProtoReflect() protoreflect.Message {
-	mi := &file_processv1_process_proto_msgTypes[27]
+	mi := &file_processv1_process_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1795,7 @@ func (x *Failed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failed.ProtoReflect.Descriptor instead.
 func (*Failed) Descriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{27}
+	return file_processv1_process_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Failed) GetProblem() *Problem {
@@ -1870,7 +1821,7 @@ type Cancelled struct {
 
 func (x *Cancelled) Reset() {
 	*x = Cancelled{}
-	mi := &file_processv1_process_proto_msgTypes[28]
+	mi := &file_processv1_process_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +1833,7 @@ func (x *Cancelled) String() string {
 func (*Cancelled) ProtoMessage() {}
 
 func (x *Cancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_processv1_process_proto_msgTypes[28]
+	mi := &file_processv1_process_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +1846,7 @@ func (x *Cancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancelled.ProtoReflect.Descriptor instead.
 func (*Cancelled) Descriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{28}
+	return file_processv1_process_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Cancelled) GetMessage() string {
@@ -1905,6 +1856,7 @@ func (x *Cancelled) GetMessage() string {
 	return ""
 }
 
+// Value is one input or output.
 type Value struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -1912,15 +1864,18 @@ type Value struct {
 	//	*Value_Json
 	//	*Value_Data
 	//	*Value_File
-	Kind          isValue_Kind `protobuf_oneof:"kind"`
-	MediaType     string       `protobuf:"bytes,4,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	Kind isValue_Kind `protobuf_oneof:"kind"`
+	// Empty for application/json.
+	MediaType string `protobuf:"bytes,4,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// Identifier of the input or output.
+	Id            string `protobuf:"bytes,5,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_processv1_process_proto_msgTypes[29]
+	mi := &file_processv1_process_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1932,7 +1887,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_processv1_process_proto_msgTypes[29]
+	mi := &file_processv1_process_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1945,7 +1900,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{29}
+	return file_processv1_process_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Value) GetKind() isValue_Kind {
@@ -1989,6 +1944,13 @@ func (x *Value) GetMediaType() string {
 	return ""
 }
 
+func (x *Value) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 type isValue_Kind interface {
 	isValue_Kind()
 }
@@ -2025,7 +1987,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_processv1_process_proto_msgTypes[30]
+	mi := &file_processv1_process_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +1999,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_processv1_process_proto_msgTypes[30]
+	mi := &file_processv1_process_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2012,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{30}
+	return file_processv1_process_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *File) GetPath() string {
@@ -2081,7 +2043,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_processv1_process_proto_msgTypes[31]
+	mi := &file_processv1_process_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2093,7 +2055,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_processv1_process_proto_msgTypes[31]
+	mi := &file_processv1_process_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2106,7 +2068,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{31}
+	return file_processv1_process_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Problem) GetKind() ProblemKind {
@@ -2149,7 +2111,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_processv1_process_proto_msgTypes[32]
+	mi := &file_processv1_process_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2161,7 +2123,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_processv1_process_proto_msgTypes[32]
+	mi := &file_processv1_process_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2174,7 +2136,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{32}
+	return file_processv1_process_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Fault) GetInput() string {
@@ -2249,19 +2211,16 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\x05start\x18\x02 \x01(\v2\x19.geomill.process.v1.StartH\x00R\x05start\x124\n" +
 	"\x06cancel\x18\x03 \x01(\v2\x1a.geomill.process.v1.CancelH\x00R\x06cancel\x124\n" +
 	"\x06attach\x18\x04 \x01(\v2\x1a.geomill.process.v1.AttachH\x00R\x06attachB\x06\n" +
-	"\x04kind\"\xdb\x03\n" +
+	"\x04kind\"\xf9\x02\n" +
 	"\x05Start\x12\x1d\n" +
 	"\n" +
 	"process_id\x18\x01 \x01(\tR\tprocessId\x12\x18\n" +
-	"\aattempt\x18\x02 \x01(\rR\aattempt\x12=\n" +
-	"\x06inputs\x18\x03 \x03(\v2%.geomill.process.v1.Start.InputsEntryR\x06inputs\x12=\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x121\n" +
+	"\x06inputs\x18\x03 \x03(\v2\x19.geomill.process.v1.ValueR\x06inputs\x12=\n" +
 	"\aoutputs\x18\x04 \x01(\v2#.geomill.process.v1.OutputSelectionR\aoutputs\x12\x17\n" +
 	"\ajob_dir\x18\x05 \x01(\tR\x06jobDir\x126\n" +
 	"\bdeadline\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12:\n" +
-	"\x05trace\x18\a \x03(\v2$.geomill.process.v1.Start.TraceEntryR\x05trace\x1aT\n" +
-	"\vInputsEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
-	"\x05value\x18\x02 \x01(\v2\x19.geomill.process.v1.ValueR\x05value:\x028\x01\x1a8\n" +
+	"\x05trace\x18\a \x03(\v2$.geomill.process.v1.Start.TraceEntryR\x05trace\x1a8\n" +
 	"\n" +
 	"TraceEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -2276,15 +2235,15 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12/\n" +
 	"\x05grace\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05grace\"%\n" +
 	"\x06Attach\x12\x1b\n" +
-	"\tafter_seq\x18\x01 \x01(\x04R\bafterSeq\"\xff\x03\n" +
+	"\tafter_seq\x18\x01 \x01(\x04R\bafterSeq\"\xfe\x03\n" +
 	"\rPluginMessage\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12.\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12:\n" +
 	"\baccepted\x18\x04 \x01(\v2\x1c.geomill.process.v1.AcceptedH\x00R\baccepted\x12:\n" +
 	"\bprogress\x18\x05 \x01(\v2\x1c.geomill.process.v1.ProgressH\x00R\bprogress\x12+\n" +
-	"\x03log\x18\x06 \x01(\v2\x17.geomill.process.v1.LogH\x00R\x03log\x124\n" +
-	"\x06output\x18\a \x01(\v2\x1a.geomill.process.v1.OutputH\x00R\x06output\x12=\n" +
+	"\x03log\x18\x06 \x01(\v2\x17.geomill.process.v1.LogH\x00R\x03log\x123\n" +
+	"\x06output\x18\a \x01(\v2\x19.geomill.process.v1.ValueH\x00R\x06output\x12=\n" +
 	"\tsucceeded\x18\b \x01(\v2\x1d.geomill.process.v1.SucceededH\x00R\tsucceeded\x124\n" +
 	"\x06failed\x18\t \x01(\v2\x1a.geomill.process.v1.FailedH\x00R\x06failed\x12=\n" +
 	"\tcancelled\x18\n" +
@@ -2300,26 +2259,21 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1f\n" +
 	"\vfields_json\x18\x03 \x01(\fR\n" +
 	"fieldsJson\x12\x18\n" +
-	"\adropped\x18\x04 \x01(\rR\adropped\"I\n" +
-	"\x06Output\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
-	"\x05value\x18\x02 \x01(\v2\x19.geomill.process.v1.ValueR\x05value\"\xa8\x01\n" +
-	"\tSucceeded\x12D\n" +
-	"\aoutputs\x18\x01 \x03(\v2*.geomill.process.v1.Succeeded.OutputsEntryR\aoutputs\x1aU\n" +
-	"\fOutputsEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
-	"\x05value\x18\x02 \x01(\v2\x19.geomill.process.v1.ValueR\x05value:\x028\x01\"]\n" +
+	"\adropped\x18\x04 \x01(\rR\adropped\"@\n" +
+	"\tSucceeded\x123\n" +
+	"\aoutputs\x18\x01 \x03(\v2\x19.geomill.process.v1.ValueR\aoutputs\"]\n" +
 	"\x06Failed\x125\n" +
 	"\aproblem\x18\x01 \x01(\v2\x1b.geomill.process.v1.ProblemR\aproblem\x12\x1c\n" +
 	"\tretryable\x18\x02 \x01(\bR\tretryable\"%\n" +
 	"\tCancelled\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage\"\x8a\x01\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\"\x9a\x01\n" +
 	"\x05Value\x12\x14\n" +
 	"\x04json\x18\x01 \x01(\fH\x00R\x04json\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12.\n" +
 	"\x04file\x18\x03 \x01(\v2\x18.geomill.process.v1.FileH\x00R\x04file\x12\x1d\n" +
 	"\n" +
-	"media_type\x18\x04 \x01(\tR\tmediaTypeB\x06\n" +
+	"media_type\x18\x04 \x01(\tR\tmediaType\x12\x0e\n" +
+	"\x02id\x18\x05 \x01(\tR\x02idB\x06\n" +
 	"\x04kind\".\n" +
 	"\x04File\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
@@ -2372,7 +2326,7 @@ func file_processv1_process_proto_rawDescGZIP() []byte {
 }
 
 var file_processv1_process_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_processv1_process_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_processv1_process_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_processv1_process_proto_goTypes = []any{
 	(Isolation)(0),                // 0: geomill.process.v1.Isolation
 	(LogLevel)(0),                 // 1: geomill.process.v1.LogLevel
@@ -2402,73 +2356,67 @@ var file_processv1_process_proto_goTypes = []any{
 	(*Accepted)(nil),              // 25: geomill.process.v1.Accepted
 	(*Progress)(nil),              // 26: geomill.process.v1.Progress
 	(*Log)(nil),                   // 27: geomill.process.v1.Log
-	(*Output)(nil),                // 28: geomill.process.v1.Output
-	(*Succeeded)(nil),             // 29: geomill.process.v1.Succeeded
-	(*Failed)(nil),                // 30: geomill.process.v1.Failed
-	(*Cancelled)(nil),             // 31: geomill.process.v1.Cancelled
-	(*Value)(nil),                 // 32: geomill.process.v1.Value
-	(*File)(nil),                  // 33: geomill.process.v1.File
-	(*Problem)(nil),               // 34: geomill.process.v1.Problem
-	(*Fault)(nil),                 // 35: geomill.process.v1.Fault
-	nil,                           // 36: geomill.process.v1.Start.InputsEntry
-	nil,                           // 37: geomill.process.v1.Start.TraceEntry
-	nil,                           // 38: geomill.process.v1.Succeeded.OutputsEntry
-	(*durationpb.Duration)(nil),   // 39: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
+	(*Succeeded)(nil),             // 28: geomill.process.v1.Succeeded
+	(*Failed)(nil),                // 29: geomill.process.v1.Failed
+	(*Cancelled)(nil),             // 30: geomill.process.v1.Cancelled
+	(*Value)(nil),                 // 31: geomill.process.v1.Value
+	(*File)(nil),                  // 32: geomill.process.v1.File
+	(*Problem)(nil),               // 33: geomill.process.v1.Problem
+	(*Fault)(nil),                 // 34: geomill.process.v1.Fault
+	nil,                           // 35: geomill.process.v1.Start.TraceEntry
+	(*durationpb.Duration)(nil),   // 36: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
 }
 var file_processv1_process_proto_depIdxs = []int32{
 	6,  // 0: geomill.process.v1.ConfigureRequest.limits:type_name -> geomill.process.v1.Limits
-	34, // 1: geomill.process.v1.ConfigureResponse.problems:type_name -> geomill.process.v1.Problem
-	39, // 2: geomill.process.v1.DrainRequest.deadline:type_name -> google.protobuf.Duration
+	33, // 1: geomill.process.v1.ConfigureResponse.problems:type_name -> geomill.process.v1.Problem
+	36, // 2: geomill.process.v1.DrainRequest.deadline:type_name -> google.protobuf.Duration
 	14, // 3: geomill.process.v1.ListProcessesResponse.processes:type_name -> geomill.process.v1.Process
 	15, // 4: geomill.process.v1.Process.policy:type_name -> geomill.process.v1.Policy
 	0,  // 5: geomill.process.v1.Policy.isolation:type_name -> geomill.process.v1.Isolation
-	39, // 6: geomill.process.v1.Policy.timeout:type_name -> google.protobuf.Duration
+	36, // 6: geomill.process.v1.Policy.timeout:type_name -> google.protobuf.Duration
 	18, // 7: geomill.process.v1.SessionRequest.messages:type_name -> geomill.process.v1.HostMessage
 	24, // 8: geomill.process.v1.SessionResponse.messages:type_name -> geomill.process.v1.PluginMessage
 	19, // 9: geomill.process.v1.HostMessage.start:type_name -> geomill.process.v1.Start
 	22, // 10: geomill.process.v1.HostMessage.cancel:type_name -> geomill.process.v1.Cancel
 	23, // 11: geomill.process.v1.HostMessage.attach:type_name -> geomill.process.v1.Attach
-	36, // 12: geomill.process.v1.Start.inputs:type_name -> geomill.process.v1.Start.InputsEntry
+	31, // 12: geomill.process.v1.Start.inputs:type_name -> geomill.process.v1.Value
 	20, // 13: geomill.process.v1.Start.outputs:type_name -> geomill.process.v1.OutputSelection
-	40, // 14: geomill.process.v1.Start.deadline:type_name -> google.protobuf.Timestamp
-	37, // 15: geomill.process.v1.Start.trace:type_name -> geomill.process.v1.Start.TraceEntry
+	37, // 14: geomill.process.v1.Start.deadline:type_name -> google.protobuf.Timestamp
+	35, // 15: geomill.process.v1.Start.trace:type_name -> geomill.process.v1.Start.TraceEntry
 	21, // 16: geomill.process.v1.OutputSelection.outputs:type_name -> geomill.process.v1.OutputRequest
-	39, // 17: geomill.process.v1.Cancel.grace:type_name -> google.protobuf.Duration
-	40, // 18: geomill.process.v1.PluginMessage.time:type_name -> google.protobuf.Timestamp
+	36, // 17: geomill.process.v1.Cancel.grace:type_name -> google.protobuf.Duration
+	37, // 18: geomill.process.v1.PluginMessage.time:type_name -> google.protobuf.Timestamp
 	25, // 19: geomill.process.v1.PluginMessage.accepted:type_name -> geomill.process.v1.Accepted
 	26, // 20: geomill.process.v1.PluginMessage.progress:type_name -> geomill.process.v1.Progress
 	27, // 21: geomill.process.v1.PluginMessage.log:type_name -> geomill.process.v1.Log
-	28, // 22: geomill.process.v1.PluginMessage.output:type_name -> geomill.process.v1.Output
-	29, // 23: geomill.process.v1.PluginMessage.succeeded:type_name -> geomill.process.v1.Succeeded
-	30, // 24: geomill.process.v1.PluginMessage.failed:type_name -> geomill.process.v1.Failed
-	31, // 25: geomill.process.v1.PluginMessage.cancelled:type_name -> geomill.process.v1.Cancelled
+	31, // 22: geomill.process.v1.PluginMessage.output:type_name -> geomill.process.v1.Value
+	28, // 23: geomill.process.v1.PluginMessage.succeeded:type_name -> geomill.process.v1.Succeeded
+	29, // 24: geomill.process.v1.PluginMessage.failed:type_name -> geomill.process.v1.Failed
+	30, // 25: geomill.process.v1.PluginMessage.cancelled:type_name -> geomill.process.v1.Cancelled
 	1,  // 26: geomill.process.v1.Log.level:type_name -> geomill.process.v1.LogLevel
-	32, // 27: geomill.process.v1.Output.value:type_name -> geomill.process.v1.Value
-	38, // 28: geomill.process.v1.Succeeded.outputs:type_name -> geomill.process.v1.Succeeded.OutputsEntry
-	34, // 29: geomill.process.v1.Failed.problem:type_name -> geomill.process.v1.Problem
-	33, // 30: geomill.process.v1.Value.file:type_name -> geomill.process.v1.File
-	2,  // 31: geomill.process.v1.Problem.kind:type_name -> geomill.process.v1.ProblemKind
-	35, // 32: geomill.process.v1.Problem.faults:type_name -> geomill.process.v1.Fault
-	32, // 33: geomill.process.v1.Start.InputsEntry.value:type_name -> geomill.process.v1.Value
-	32, // 34: geomill.process.v1.Succeeded.OutputsEntry.value:type_name -> geomill.process.v1.Value
-	3,  // 35: geomill.process.v1.ControlService.GetInfo:input_type -> geomill.process.v1.GetInfoRequest
-	5,  // 36: geomill.process.v1.ControlService.Configure:input_type -> geomill.process.v1.ConfigureRequest
-	8,  // 37: geomill.process.v1.ControlService.Check:input_type -> geomill.process.v1.CheckRequest
-	10, // 38: geomill.process.v1.ControlService.Drain:input_type -> geomill.process.v1.DrainRequest
-	12, // 39: geomill.process.v1.ProcessService.ListProcesses:input_type -> geomill.process.v1.ListProcessesRequest
-	16, // 40: geomill.process.v1.ProcessService.Session:input_type -> geomill.process.v1.SessionRequest
-	4,  // 41: geomill.process.v1.ControlService.GetInfo:output_type -> geomill.process.v1.GetInfoResponse
-	7,  // 42: geomill.process.v1.ControlService.Configure:output_type -> geomill.process.v1.ConfigureResponse
-	9,  // 43: geomill.process.v1.ControlService.Check:output_type -> geomill.process.v1.CheckResponse
-	11, // 44: geomill.process.v1.ControlService.Drain:output_type -> geomill.process.v1.DrainResponse
-	13, // 45: geomill.process.v1.ProcessService.ListProcesses:output_type -> geomill.process.v1.ListProcessesResponse
-	17, // 46: geomill.process.v1.ProcessService.Session:output_type -> geomill.process.v1.SessionResponse
-	41, // [41:47] is the sub-list for method output_type
-	35, // [35:41] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	31, // 27: geomill.process.v1.Succeeded.outputs:type_name -> geomill.process.v1.Value
+	33, // 28: geomill.process.v1.Failed.problem:type_name -> geomill.process.v1.Problem
+	32, // 29: geomill.process.v1.Value.file:type_name -> geomill.process.v1.File
+	2,  // 30: geomill.process.v1.Problem.kind:type_name -> geomill.process.v1.ProblemKind
+	34, // 31: geomill.process.v1.Problem.faults:type_name -> geomill.process.v1.Fault
+	3,  // 32: geomill.process.v1.ControlService.GetInfo:input_type -> geomill.process.v1.GetInfoRequest
+	5,  // 33: geomill.process.v1.ControlService.Configure:input_type -> geomill.process.v1.ConfigureRequest
+	8,  // 34: geomill.process.v1.ControlService.Check:input_type -> geomill.process.v1.CheckRequest
+	10, // 35: geomill.process.v1.ControlService.Drain:input_type -> geomill.process.v1.DrainRequest
+	12, // 36: geomill.process.v1.ProcessService.ListProcesses:input_type -> geomill.process.v1.ListProcessesRequest
+	16, // 37: geomill.process.v1.ProcessService.Session:input_type -> geomill.process.v1.SessionRequest
+	4,  // 38: geomill.process.v1.ControlService.GetInfo:output_type -> geomill.process.v1.GetInfoResponse
+	7,  // 39: geomill.process.v1.ControlService.Configure:output_type -> geomill.process.v1.ConfigureResponse
+	9,  // 40: geomill.process.v1.ControlService.Check:output_type -> geomill.process.v1.CheckResponse
+	11, // 41: geomill.process.v1.ControlService.Drain:output_type -> geomill.process.v1.DrainResponse
+	13, // 42: geomill.process.v1.ProcessService.ListProcesses:output_type -> geomill.process.v1.ListProcessesResponse
+	17, // 43: geomill.process.v1.ProcessService.Session:output_type -> geomill.process.v1.SessionResponse
+	38, // [38:44] is the sub-list for method output_type
+	32, // [32:38] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_processv1_process_proto_init() }
@@ -2490,7 +2438,7 @@ func file_processv1_process_proto_init() {
 		(*PluginMessage_Failed)(nil),
 		(*PluginMessage_Cancelled)(nil),
 	}
-	file_processv1_process_proto_msgTypes[29].OneofWrappers = []any{
+	file_processv1_process_proto_msgTypes[28].OneofWrappers = []any{
 		(*Value_Json)(nil),
 		(*Value_Data)(nil),
 		(*Value_File)(nil),
@@ -2501,7 +2449,7 @@ func file_processv1_process_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_processv1_process_proto_rawDesc), len(file_processv1_process_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   36,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

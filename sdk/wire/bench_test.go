@@ -42,12 +42,12 @@ func BenchmarkSession(b *testing.B) {
 func BenchmarkUnary(b *testing.B) {
 	conn, pid := child(b)
 	bench(b, pid, func(ctx context.Context, id string) error {
-		start := &processv1.Start{ProcessId: "echo", Attempt: 1, Inputs: map[string]*processv1.Value{
-			"in": {Kind: &processv1.Value_Json{Json: benchInput}},
+		start := &processv1.Start{ProcessId: "echo", Attempt: 1, Inputs: []*processv1.Value{
+			{Id: "in", Kind: &processv1.Value_Json{Json: benchInput}},
 		}}
 		out := new(processv1.PluginMessage)
 		err := conn.Invoke(ctx, "/unary/Run", &processv1.HostMessage{JobId: id, Kind: &processv1.HostMessage_Start{Start: start}}, out)
-		if err == nil && !json.Valid(out.GetSucceeded().GetOutputs()["in"].GetJson()) {
+		if err == nil && !json.Valid(out.GetSucceeded().GetOutputs()[0].GetJson()) {
 			err = fmt.Errorf("not JSON")
 		}
 		return err

@@ -13,6 +13,7 @@ import (
 	"geomill/sdk/wire"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 )
 
 type (
@@ -60,7 +61,16 @@ func lie(tb testing.TB, obeys bool, answer func(id string) []*message) *wire.Ses
 }
 
 func output(id string, seq uint64, name string, v *processv1.Value) *message {
-	return &message{JobId: id, Seq: seq, Kind: &processv1.PluginMessage_Output{Output: &processv1.Output{Id: name, Value: v}}}
+	return &message{JobId: id, Seq: seq, Kind: &processv1.PluginMessage_Output{Output: named(name, v)}}
+}
+
+func named(id string, v *processv1.Value) *processv1.Value {
+	w, _ := proto.Clone(v).(*processv1.Value)
+	if w == nil {
+		w = &processv1.Value{}
+	}
+	w.Id = id
+	return w
 }
 
 func succeeded(id string, seq uint64) *message {

@@ -47,6 +47,13 @@ func (b *mailbox) post(m *processv1.PluginMessage) bool {
 	return true
 }
 
+// silent reports whether nothing was posted yet.
+func (b *mailbox) silent() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.seq == 0
+}
+
 // receive adds a message from the other end. wake says whether someone should
 // look at it; ok is false for a message that has no place: after the end, or
 // numbered no higher than one before it.
@@ -61,7 +68,7 @@ func (b *mailbox) receive(m *processv1.PluginMessage) (wake, ok bool) {
 	case nil, *processv1.PluginMessage_Accepted:
 		return false, true
 	case *processv1.PluginMessage_Output:
-		b.count(k.Output.GetValue())
+		b.count(k.Output)
 	case *processv1.PluginMessage_Succeeded:
 		for _, v := range k.Succeeded.GetOutputs() {
 			b.count(v)
@@ -153,7 +160,7 @@ func (b *mailbox) take(list []*processv1.PluginMessage) (_ []*processv1.PluginMe
 	}
 	for _, m := range b.outputs {
 		list = append(list, m)
-		size += messageOverhead + inlineSize(m.GetOutput().GetValue())
+		size += messageOverhead + inlineSize(m.GetOutput())
 	}
 	b.outputs = nil
 	if b.end != nil {
@@ -174,8 +181,8 @@ func logSize(l *processv1.Log) int {
 
 func endSize(m *processv1.PluginMessage) int {
 	size := messageOverhead
-	for id, v := range m.GetSucceeded().GetOutputs() {
-		size += valueOverhead + len(id) + len(v.GetMediaType()) + inlineSize(v)
+	for _, v := range m.GetSucceeded().GetOutputs() {
+		size += valueOverhead + len(v.GetId()) + len(v.GetMediaType()) + inlineSize(v)
 	}
 	p := m.GetFailed().GetProblem()
 	size += len(p.GetTitle()) + len(p.GetDetail())

@@ -106,7 +106,7 @@ func TestOutboxHoldsTheReaderBack(t *testing.T) {
 	refuse := func() {
 		j := &serverJob{}
 		j.box.post(endMessage())
-		o.push(j, false)
+		o.push(j)
 	}
 	refuse()
 	<-sending

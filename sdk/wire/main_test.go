@@ -248,16 +248,16 @@ var unaryService = grpc.ServiceDesc{
 			return nil, err
 		}
 		st := wire.Start{JobID: in.GetJobId(), ProcessID: in.GetStart().GetProcessId(), Inputs: map[string]wire.Value{}}
-		for id, v := range in.GetStart().GetInputs() {
-			st.Inputs[id] = wire.Value{JSON: v.GetJson()}
+		for _, v := range in.GetStart().GetInputs() {
+			st.Inputs[v.GetId()] = wire.Value{JSON: v.GetJson()}
 		}
 		outputs, err := srv.(wire.Handler).Run(ctx, st, &recorder{})
 		if err != nil {
 			return nil, err
 		}
-		out := &processv1.Succeeded{Outputs: map[string]*processv1.Value{}}
+		out := &processv1.Succeeded{}
 		for id, v := range outputs {
-			out.Outputs[id] = &processv1.Value{Kind: &processv1.Value_Json{Json: v.JSON}}
+			out.Outputs = append(out.Outputs, &processv1.Value{Id: id, Kind: &processv1.Value_Json{Json: v.JSON}})
 		}
 		return &processv1.PluginMessage{JobId: in.GetJobId(), Kind: &processv1.PluginMessage_Succeeded{Succeeded: out}}, nil
 	}}},

@@ -4,19 +4,13 @@ import (
 	"context"
 	"runtime"
 	"sync"
-	"time"
 
 	"geomill/proto/processv1"
 )
 
-const (
-	// acceptedDelay is how long an accepted message waits for another one to
-	// travel with. Most jobs end before, so that it costs no frame.
-	acceptedDelay = 20 * time.Millisecond
-	// maxWaiting is how many jobs, ended or refused ones included, may wait
-	// for the writer before no more are taken from the host.
-	maxWaiting = 2 * maxJobs
-)
+// maxWaiting is how many jobs, ended or refused ones included, may wait for the
+// writer before no more are taken from the host.
+const maxWaiting = 2 * maxJobs
 
 // outbox is the way out of the plugin: a list of the jobs whose mailboxes
 // have something, and one goroutine that empties them into frames.
@@ -25,33 +19,26 @@ type outbox struct {
 	release func(ended int)
 	wake    chan struct{} // holds one; only sent to when parked
 	room    chan struct{} // holds one
-	timer   *time.Timer
 
 	mu      sync.Mutex
 	waiting []*serverJob
 	spare   []*serverJob
-	urgent  bool // something waits that does not wait for others
 	parked  bool // the writer waits for wake
-	armed   bool // timer runs
 	closed  bool
 }
 
 func newOutbox(send func(*processv1.SessionResponse) error, release func(ended int)) *outbox {
-	o := &outbox{
+	return &outbox{
 		send:    send,
 		release: release,
 		wake:    make(chan struct{}, 1),
 		room:    make(chan struct{}, 1),
 	}
-	o.timer = time.AfterFunc(time.Hour, o.hurry)
-	o.timer.Stop()
-	return o
 }
 
-// push lists a job whose mailbox has something. A lazy push does not wake the
-// writer: it waits for another one, for acceptedDelay at most. It reports
-// false when the writer is gone.
-func (o *outbox) push(j *serverJob, lazy bool) bool {
+// push lists a job whose mailbox has something. It reports false when the
+// writer is gone.
+func (o *outbox) push(j *serverJob) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -61,31 +48,11 @@ func (o *outbox) push(j *serverJob, lazy bool) bool {
 		j.listed = true
 		o.waiting = append(o.waiting, j)
 	}
-	if !lazy {
-		o.hasten()
-	} else if !o.armed {
-		o.armed = true
-		o.timer.Reset(acceptedDelay)
-	}
-	return true
-}
-
-// hasten makes the writer take what waits now. The caller holds mu.
-func (o *outbox) hasten() {
-	o.urgent = true
 	if o.parked {
 		o.parked = false
 		o.wake <- struct{}{}
 	}
-}
-
-func (o *outbox) hurry() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.armed = false
-	if len(o.waiting) > 0 && !o.closed {
-		o.hasten()
-	}
+	return true
 }
 
 // admit waits until not too much waits for the writer.
@@ -130,13 +97,12 @@ func (o *outbox) run(ctx context.Context) {
 func (o *outbox) take() []*serverJob {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.urgent {
+	if len(o.waiting) == 0 {
 		o.parked = true
 		return nil
 	}
 	jobs := o.waiting
 	o.waiting, o.spare = o.spare[:0], jobs
-	o.urgent = false
 	for _, j := range jobs {
 		j.listed = false
 	}
@@ -178,7 +144,6 @@ func (o *outbox) flush(jobs []*serverJob) (err error) {
 func (o *outbox) close() {
 	o.mu.Lock()
 	o.closed = true
-	o.timer.Stop()
 	jobs := o.waiting
 	o.waiting, o.spare = nil, nil
 	o.mu.Unlock()

@@ -137,10 +137,10 @@ func (r *run) deliver() (end *processv1.PluginMessage) {
 		case *processv1.PluginMessage_Log:
 			r.log(k.Log)
 		case *processv1.PluginMessage_Output:
-			r.accept(k.Output.GetId(), k.Output.GetValue())
+			r.accept(k.Output)
 		case *processv1.PluginMessage_Succeeded:
-			for id, v := range k.Succeeded.GetOutputs() {
-				r.accept(id, v)
+			for _, v := range k.Succeeded.GetOutputs() {
+				r.accept(v)
 			}
 			end = m
 		case *processv1.PluginMessage_Failed, *processv1.PluginMessage_Cancelled:
@@ -165,19 +165,19 @@ func (r *run) log(l *processv1.Log) {
 	r.events.Log(levelFromWire(l.GetLevel()), l.GetMessage(), fields)
 }
 
-func (r *run) accept(id string, w *processv1.Value) {
+func (r *run) accept(w *processv1.Value) {
 	if r.cause != nil {
 		return
 	}
 	v, err := valueFromWire(&r.dir, w)
 	if err != nil {
-		r.stop(broken("output %.200q: %v", id, err))
+		r.stop(broken("output %.200q: %v", w.GetId(), err))
 		return
 	}
 	if r.outputs == nil {
 		r.outputs = make(map[string]Value)
 	}
-	r.outputs[id] = v
+	r.outputs[w.GetId()] = v
 }
 
 // stop asks the plugin to cancel the job, once.

@@ -30,6 +30,7 @@ type Server struct {
 	mu       sync.Mutex
 	limits   Limits
 	draining bool
+	aborted  *Problem // what jobs are refused with after Abort
 	inFlight int
 	idle     chan struct{} // not nil while someone drains; closed when inFlight is 0
 	session  *serving      // the current one; nil when there is none
@@ -57,6 +58,9 @@ func (s *Server) register(r grpc.ServiceRegistrar) {
 func (s *Server) admit() *Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.aborted != nil {
+		return s.aborted
+	}
 	if s.draining {
 		return &Problem{Kind: Busy, Title: "the plugin is busy", Detail: "the instance is about to end and takes no more jobs", Retryable: true}
 	}
@@ -107,6 +111,29 @@ func (s *Server) drain(ctx context.Context, deadline time.Duration) int {
 	case <-ctx.Done():
 	}
 	return s.InFlight()
+}
+
+// Abort fails the jobs that run, and those that would start, with p, and waits
+// until the running ones have returned or ctx ends.
+func (s *Server) Abort(ctx context.Context, p *Problem) {
+	s.mu.Lock()
+	s.aborted = p
+	session := s.session
+	s.mu.Unlock()
+	if session != nil {
+		session.stop(p)
+	}
+	select {
+	case <-s.refuse():
+	case <-ctx.Done():
+	}
+}
+
+// refusal returns what Abort was called with, or nil.
+func (s *Server) refusal() *Problem {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.aborted
 }
 
 // refuse makes admit refuse and returns a channel that is closed when the

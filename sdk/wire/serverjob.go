@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"geomill/proto/processv1"
 
@@ -60,9 +61,7 @@ func (j *serverJob) execute(w *processv1.Start) *processv1.PluginMessage {
 	}
 	ctx := j.ctx
 	if !start.Deadline.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, start.Deadline)
-		defer cancel()
+		ctx = deadlineContext{ctx, start.Deadline}
 	}
 	outputs, err := j.session.server.handler.Run(ctx, start, j)
 	if err != nil {
@@ -70,6 +69,15 @@ func (j *serverJob) execute(w *processv1.Start) *processv1.PluginMessage {
 	}
 	return j.succeeded(dir, outputs)
 }
+
+// deadlineContext tells the deadline of a job. It needs no timer of its own:
+// the host cancels the job then.
+type deadlineContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c deadlineContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
 func (j *serverJob) succeeded(dir *jobDir, outputs map[string]Value) *processv1.PluginMessage {
 	if len(outputs) > maxValues {
@@ -88,17 +96,16 @@ func (j *serverJob) succeeded(dir *jobDir, outputs map[string]Value) *processv1.
 // ended is the end of a job whose handler returned an error.
 func ended(ctx context.Context, err error) *processv1.PluginMessage {
 	cause := context.Cause(ctx)
+	var problem *Problem
+	if errors.As(cause, &problem) { // see Abort
+		return failed(problem)
+	}
 	var cancelled *CancelledError
 	if errors.As(cause, &cancelled) || errors.Is(cause, errSessionOver) {
 		message := text(err.Error(), maxProblemText)
 		return &processv1.PluginMessage{Kind: &processv1.PluginMessage_Cancelled{Cancelled: &processv1.Cancelled{Message: message}}}
 	}
-	var problem *Problem
-	switch {
-	case errors.As(err, &problem):
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
-		problem = &Problem{Title: "the process passed its deadline", Detail: err.Error()}
-	default:
+	if !errors.As(err, &problem) {
 		problem = &Problem{Title: "the process failed", Detail: err.Error()}
 	}
 	return failed(problem)
@@ -127,7 +134,7 @@ func (j *serverJob) panicked(value any) *processv1.PluginMessage {
 // the latest is kept.
 func (j *serverJob) Progress(percent float64, message string) {
 	p := &processv1.Progress{Percent: percent, Message: text(message, maxProgressText)}
-	j.post(&processv1.PluginMessage{Kind: &processv1.PluginMessage_Progress{Progress: p}}, false)
+	j.post(&processv1.PluginMessage{Kind: &processv1.PluginMessage_Progress{Progress: p}})
 }
 
 // Log reports a line of the job's log. Of what the host has not read yet the
@@ -137,23 +144,28 @@ func (j *serverJob) Log(level slog.Level, message string, fields json.RawMessage
 		fields = nil
 	}
 	l := &processv1.Log{Level: levelToWire(level), Message: text(message, maxLogText), FieldsJson: bytes.Clone(fields)}
-	j.post(&processv1.PluginMessage{Kind: &processv1.PluginMessage_Log{Log: l}}, false)
+	j.post(&processv1.PluginMessage{Kind: &processv1.PluginMessage_Log{Log: l}})
 }
 
+// accept tells the host that the job was taken, unless it has told more since.
 func (j *serverJob) accept() {
-	j.post(&processv1.PluginMessage{Kind: &processv1.PluginMessage_Accepted{Accepted: &processv1.Accepted{}}}, true)
+	if j.box.silent() {
+		j.post(&processv1.PluginMessage{Kind: &processv1.PluginMessage_Accepted{Accepted: &processv1.Accepted{}}})
+	}
 }
 
 // end posts the end of the job. Its slot is given back when the writer takes
 // it, so that ends that wait count as jobs.
 func (j *serverJob) end(m *processv1.PluginMessage) {
-	j.post(m, false)
+	j.post(m)
 }
 
-func (j *serverJob) post(m *processv1.PluginMessage, lazy bool) {
+func (j *serverJob) post(m *processv1.PluginMessage) {
 	m.JobId = j.id
-	m.Time = timestamppb.Now()
-	if !j.box.post(m) || j.session.out.push(j, lazy) {
+	if !isEnd(m) { // which the host times itself
+		m.Time = timestamppb.Now()
+	}
+	if !j.box.post(m) || j.session.out.push(j) {
 		return
 	}
 	// The writer is gone: whoever takes the end gives the slot back.

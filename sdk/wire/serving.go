@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"geomill/proto/processv1"
@@ -13,6 +16,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
+
+// acceptedDelay is about how long a job has run before the host is told that it
+// was taken. Most jobs end before, and an end says that too.
+const acceptedDelay = 20 * time.Millisecond
 
 // windDown bounds how long the end of a session waits for its jobs, whose
 // contexts have ended.
@@ -34,6 +41,10 @@ func (e *CancelledError) Error() string { return "cancelled by the host: " + e.R
 // Unwrap returns context.Canceled.
 func (e *CancelledError) Unwrap() error { return context.Canceled }
 
+// maxIdle is how many goroutines wait for the next job. One that is used again
+// has the stack that jobs need; growing it anew costs more than a small job.
+const maxIdle = 64
+
 // serving is a session on the plugin end. The goroutine of the stream reads,
 // another one writes, and each job has one.
 type serving struct {
@@ -41,10 +52,19 @@ type serving struct {
 	ctx    context.Context // of all its jobs
 	out    *outbox
 	over   chan struct{} // closed when another session may begin
+	work   chan work     // to a goroutine that waits for a job
+	idle   atomic.Int32  // how many do
 
-	mu   sync.Mutex
-	jobs map[string]*serverJob
-	idle chan struct{} // not nil once the session winds down; closed when jobs is empty
+	mu    sync.Mutex
+	armed bool // accept is due
+	jobs  map[string]*serverJob
+	empty chan struct{} // not nil once the session winds down; closed when jobs is empty
+}
+
+// work is a job that is to be run.
+type work struct {
+	job   *serverJob
+	start *processv1.Start
 }
 
 // Session implements the contract's ProcessService.
@@ -56,6 +76,7 @@ func (p *processes) Session(stream grpc.BidiStreamingServer[processv1.SessionReq
 		ctx:    ctx,
 		out:    newOutbox(stream.Send, p.server.release),
 		over:   make(chan struct{}),
+		work:   make(chan work),
 		jobs:   make(map[string]*serverJob),
 	}
 	if err := p.server.begin(s); err != nil {
@@ -142,9 +163,57 @@ func (s *serving) start(id string, w *processv1.Start) {
 	j.ctx, j.stop = context.WithCancelCause(s.ctx)
 	s.mu.Lock()
 	s.jobs[id] = j
+	if !s.armed {
+		s.armed = true
+		time.AfterFunc(acceptedDelay, s.accept)
+	}
 	s.mu.Unlock()
-	j.accept()
-	go j.run(w) // waited for by windDown
+	if p := s.server.refusal(); p != nil { // it came while Abort went round
+		j.stop(p)
+	}
+	select {
+	case s.work <- work{j, w}:
+	default:
+		go s.worker(work{j, w}) // windDown waits for its jobs
+	}
+}
+
+// accept tells the host of the jobs that run, those it knows of left out.
+func (s *serving) accept() {
+	s.mu.Lock()
+	jobs := slices.Collect(maps.Values(s.jobs))
+	s.armed = false
+	s.mu.Unlock()
+	for _, j := range jobs {
+		j.accept()
+	}
+}
+
+// stop cancels all jobs.
+func (s *serving) stop(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range s.jobs {
+		j.stop(cause)
+	}
+}
+
+// worker runs a job, and further ones while there are any soon, until the
+// session is over.
+func (s *serving) worker(w work) {
+	for {
+		w.job.run(w.start)
+		if s.idle.Add(1) > maxIdle {
+			s.idle.Add(-1)
+			return
+		}
+		select {
+		case w = <-s.work:
+			s.idle.Add(-1)
+		case <-s.ctx.Done():
+			return
+		}
+	}
 }
 
 func (s *serving) cancel(id string, w *processv1.Cancel) {
@@ -163,9 +232,9 @@ func (s *serving) leave(j *serverJob) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.jobs, j.id)
-	if len(s.jobs) == 0 && s.idle != nil {
-		close(s.idle)
-		s.idle = nil
+	if len(s.jobs) == 0 && s.empty != nil {
+		close(s.empty)
+		s.empty = nil
 	}
 }
 
@@ -177,13 +246,13 @@ func (s *serving) windDown() {
 		s.mu.Unlock()
 		return
 	}
-	idle := make(chan struct{})
-	s.idle = idle
+	empty := make(chan struct{})
+	s.empty = empty
 	s.mu.Unlock()
 	timer := time.NewTimer(windDown)
 	defer timer.Stop()
 	select {
-	case <-idle:
+	case <-empty:
 	case <-timer.C:
 	}
 }

@@ -237,17 +237,6 @@ func TestJobThatIgnoresCancelIsGivenUpAfterTheGrace(t *testing.T) {
 	})
 }
 
-func TestDeadlineThatOnlyThePluginKeepsIsAProblem(t *testing.T) {
-	t.Parallel()
-	session := newSession(t, map[string]runFunc{"p": untilCancelled})
-	st := wire.Start{JobID: "1", ProcessID: "p", Deadline: time.Now().Add(time.Millisecond)}
-	_, err := session.Run(t.Context(), st, 0, discard{})
-	var problem *wire.Problem
-	if !errors.As(err, &problem) || problem.Title != "the process passed its deadline" {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestSecondRunOfARunningJobFails(t *testing.T) {
 	t.Parallel()
 	session := newSession(t, map[string]runFunc{"p": untilCancelled})

@@ -64,12 +64,12 @@ func startFromWire(d *jobDir, id string, w *processv1.Start) (Start, error) {
 		Deadline:  deadline(w),
 		Trace:     w.GetTrace(),
 	}
-	for id, v := range w.GetInputs() {
+	for _, v := range w.GetInputs() {
 		in, err := valueFromWire(d, v)
 		if err != nil {
-			return Start{}, fmt.Errorf("input %q: %w", id, err)
+			return Start{}, fmt.Errorf("input %q: %w", v.GetId(), err)
 		}
-		st.Inputs[id] = in
+		st.Inputs[v.GetId()] = in
 	}
 	if w.GetOutputs() != nil {
 		st.Outputs = make(map[string]string, len(w.GetOutputs().GetOutputs()))

@@ -30,11 +30,11 @@ const valueOverhead = 32
 // valuesToWire converts values that go out. What is larger than inlineMax, or
 // does not fit any more, is written to files of the directory sub. It also
 // returns the size of the result on the wire, in bytes, roughly.
-func valuesToWire(d *jobDir, sub string, values map[string]Value, inlineMax int) (map[string]*processv1.Value, int, error) {
+func valuesToWire(d *jobDir, sub string, values map[string]Value, inlineMax int) ([]*processv1.Value, int, error) {
 	if len(values) == 0 {
 		return nil, 0, nil
 	}
-	ws := make(map[string]*processv1.Value, len(values))
+	ws := make([]*processv1.Value, 0, len(values))
 	room, size := maxInlineTotal, 0
 	for id, v := range values {
 		if !utf8.ValidString(id) || !utf8.ValidString(v.MediaType) {
@@ -48,7 +48,8 @@ func valuesToWire(d *jobDir, sub string, values map[string]Value, inlineMax int)
 		n := inlineSize(w)
 		room -= n
 		size += n + len(id) + len(w.MediaType) + valueOverhead
-		ws[id] = w
+		w.Id = id
+		ws = append(ws, w)
 	}
 	return ws, size, nil
 }
