@@ -39,9 +39,13 @@ type intake struct {
 // check reads every input against the process's description (spec 4.2, 4.3).
 // Faults are gathered; the error is for what is not the client's doing.
 func (in *intake) check(ctx context.Context, raw map[string]Raw) (map[string]Value, error) {
-	values := make(map[string]Value, len(in.process.inputs))
-	for _, id := range slices.Sorted(maps.Keys(in.process.Inputs)) {
+	values := make(map[string]Value, len(raw))
+	known := 0
+	for _, id := range in.process.order {
 		r, given := raw[id]
+		if given {
+			known++
+		}
 		v, ok, err := in.input(ctx, id, r, given)
 		if err != nil {
 			return nil, err
@@ -49,6 +53,9 @@ func (in *intake) check(ctx context.Context, raw map[string]Raw) (map[string]Val
 		if ok {
 			values[id] = v
 		}
+	}
+	if known == len(raw) {
+		return values, nil
 	}
 	for _, id := range slices.Sorted(maps.Keys(raw)) {
 		if _, ok := in.process.Inputs[id]; !ok {
@@ -97,6 +104,9 @@ func (in *intake) input(ctx context.Context, id string, r Raw, given bool) (v Va
 		}
 		return Value{}, false, nil
 	}
+	if in.plain(id, text, check) {
+		return Value{JSON: text}, true, nil
+	}
 	before := len(in.faults)
 	if in.process.isArray(id) {
 		v = in.occurrences(id, text, check)
@@ -108,6 +118,12 @@ func (in *intake) input(ctx context.Context, id string, r Raw, given bool) (v Va
 	}
 	v, err = in.spill(id, v)
 	return v, err == nil, err
+}
+
+// plain reports whether a small string or array needs no more checks: its
+// schema asks for the type and no more.
+func (in *intake) plain(id string, text []byte, check inputCheck) bool {
+	return (text[0] == '"' || text[0] == '[') && len(text) <= inlineMax && !check.binary && !in.process.isArray(id) && check.schema.AcceptsAny(text[0])
 }
 
 // isArray reports whether the input is given as an array of its occurrences.

@@ -3,6 +3,7 @@ package job
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -38,6 +39,7 @@ type Process struct {
 	Plugin Plugin
 
 	inputs map[string]inputCheck
+	order  []string // input ids, sorted
 }
 
 type inputCheck struct {
@@ -81,6 +83,7 @@ func NewProcess(d ogc.Process, p Policy, from Plugin) (*Process, error) {
 		}
 		proc.inputs[id] = c
 	}
+	proc.order = slices.Sorted(maps.Keys(d.Inputs))
 	for id, out := range d.Outputs {
 		if !idPattern.MatchString(id) {
 			return nil, fmt.Errorf("process %s: output id %q: letters, digits and . _ ~ : - only", d.ID, id)

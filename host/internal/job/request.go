@@ -20,8 +20,8 @@ type Request struct {
 	Prefer     Preference
 }
 
-// Raw is the JSON text of one input as the client sent it: in memory or, when
-// it is large, a section of the spooled body.
+// Raw is the JSON text of one input as the client sent it, known to be valid JSON:
+// in memory or, when it is large, a section of the spooled body.
 type Raw struct {
 	Text    json.RawMessage
 	Section *io.SectionReader // used when Text is nil

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"geomill/sdk/ogc"
@@ -203,9 +202,12 @@ func (o Order) wanted() map[string]string {
 }
 
 func (o Order) wantsReference() bool {
-	return slices.ContainsFunc(slices.Collect(maps.Values(o.Outputs)), func(s ogc.OutputSelection) bool {
-		return s.TransmissionMode == "reference"
-	})
+	for _, s := range o.Outputs {
+		if s.TransmissionMode == "reference" {
+			return true
+		}
+	}
+	return false
 }
 
 // own runs one attempt of a recorded job, from accepted on, and writes how it

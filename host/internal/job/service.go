@@ -190,7 +190,7 @@ func (s *Service) enqueue(ctx context.Context, p *Process, id string, o Order, w
 	case <-ctx.Done():
 	}
 	s.live.forget(id, ended)
-	if j, err = s.Job(ctx, id); err != nil {
+	if j, err = s.Job(context.WithoutCancel(ctx), id); err != nil { // a host that stops answers too
 		return nil, err
 	}
 	return &Execution{Job: j, Recorded: true}, nil
