@@ -45,7 +45,7 @@ var rooms = []room{
 		path: "host/internal/job", may: []string{"sdk/ogc", "sdk/schema"},
 		never: []string{"host", "host/internal/store/...", "host/internal/plugin/...", "host/internal/api/..."},
 	},
-	{path: "host/internal/job/jobtest", may: []string{"host/internal/job"}},
+	{path: "host/internal/job/jobtest", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/store/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/plugin/...", may: []string{"host/internal/job", "sdk/ogc", "sdk/wire"}},
 	{path: "host/internal/api/...", may: []string{"host/internal/job", "sdk/ogc"}},
@@ -73,7 +73,7 @@ var libraries = map[string][]string{
 	},
 	"github.com/santhosh-tekuri/jsonschema": {"sdk/schema/..."},
 	"golang.org/x":                          anyRoom,
-	"google.golang.org/grpc":                {"proto/...", "sdk", "sdk/wire/...", "host/internal/plugin/..."},
+	"google.golang.org/grpc":                {"proto/...", "sdk", "sdk/wire/...", "sdk/sdktest/...", "host/internal/plugin/..."},
 	"google.golang.org/protobuf":            {"proto/...", "sdk", "sdk/wire/...", "host/internal/plugin/..."},
 
 	"github.com/google/go-cmp":        {"sdk/sdktest/...", "host/internal/job/jobtest"},

@@ -1,0 +1,192 @@
+// Package host assembles the rooms into a server: configuration, the order in
+// which the parts start and stop, and the server as a library that tests
+// start. It is the only package that knows all others.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"geomill/host/internal/api"
+	"geomill/host/internal/job"
+	"geomill/host/internal/plugin"
+	"geomill/host/internal/store"
+)
+
+const (
+	headerDeadline = 10 * time.Second // for the header of a request
+	idleDeadline   = 2 * time.Minute  // between requests of a connection
+	maxHeader      = 64 << 10         // bytes
+)
+
+// Started is what a host tells when it can answer.
+type Started struct {
+	URL     string // of the landing page
+	Plugins []PluginStatus
+}
+
+// PluginStatus is what the operator is told of a candidate.
+type PluginStatus = plugin.Status
+
+// Run serves until ctx ends, then drains and stops. It calls started, if not
+// nil, once it can answer. The error says why it could not start, or what went
+// wrong while it stopped.
+func Run(ctx context.Context, c Config, log *slog.Logger, started func(Started)) (err error) {
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	// What can fail for an operator's mistake comes first.
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer listener.Close()
+	p, err := assemble(c, log)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx, listener, started)
+}
+
+// parts is an assembled host, in the order of starting.
+type parts struct {
+	config  Config
+	log     *slog.Logger
+	store   *store.Store
+	plugins *plugin.Host
+	jobs    *job.Service
+	http    *http.Server
+
+	requests *requests
+}
+
+func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	dir := func(name string) string { return filepath.Join(data, name) }
+	for _, name := range []string{"jobs", "spool"} {
+		if err := os.MkdirAll(dir(name), 0o700); err != nil {
+			return nil, fmt.Errorf("data directory: %w", err)
+		}
+	}
+	p := &parts{config: c, log: log}
+	if p.plugins, err = plugin.New(plugin.Config{
+		Dir: c.Plugins, CacheDir: dir("cache"), Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
+	}); err != nil {
+		return nil, fmt.Errorf("plugins: %w", err)
+	}
+	if p.store, err = store.Open(store.Config{Dir: dir("store"), Logger: log}); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.store.Close())
+		}
+	}()
+	if p.jobs, err = job.NewService(job.Config{
+		Catalog: p.plugins, Executor: p.plugins, Store: p.store, Queue: store.NewQueue(store.QueueConfig{Limit: c.QueueLimit}),
+		Logger: log, Dir: dir("jobs"),
+		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync,
+		Timeout: c.Timeout, Grace: c.Grace, Drain: c.Drain,
+	}); err != nil {
+		return nil, err
+	}
+	handler, err := api.New(api.Config{
+		Service: p.jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
+		MaxBody: c.MaxBody, SpoolDir: dir("spool"), CITE10: slices.Contains(c.Compat, CompatCITE10), Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.requests = newRequests(handler)
+	p.http = &http.Server{
+		Handler: p.requests, BaseContext: func(net.Listener) context.Context { return p.requests.ctx },
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: headerDeadline, IdleTimeout: idleDeadline, MaxHeaderBytes: maxHeader,
+	}
+	return p, nil
+}
+
+// run starts the parts and stops them in the reverse order, each with a
+// deadline of its own.
+func (p *parts) run(ctx context.Context, listener net.Listener, started func(Started)) error {
+	defer func() {
+		if err := p.store.Close(); err != nil {
+			p.log.Error("close store", "error", err)
+		}
+	}()
+	plugins := goRun(p.plugins.Run)
+	defer plugins.stop(p.log, "plugins")
+	select {
+	case <-p.plugins.Ready():
+	case err := <-plugins.ended:
+		plugins.ended <- err
+		return fmt.Errorf("plugins: %w", err)
+	case <-ctx.Done():
+		return nil
+	}
+	if err := p.jobs.Recover(ctx); err != nil {
+		return fmt.Errorf("recover jobs: %w", err)
+	}
+	jobs := goRun(p.jobs.Run)
+	defer jobs.stop(p.log, "jobs")
+
+	served := make(chan error, 1)
+	go func() { served <- p.http.Serve(listener) }()
+	if started != nil {
+		started(Started{URL: p.url(listener), Plugins: p.plugins.Plugins()})
+	}
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	p.log.Info("stopping", "drain", p.config.Drain)
+	jobs.cancel() // queued jobs no longer start while the last requests end
+	p.requests.end(p.http, p.config.Drain, p.config.Grace, p.log)
+	<-served
+	return nil
+}
+
+func (p *parts) url(l net.Listener) string {
+	if p.config.BaseURL != "" {
+		return p.config.BaseURL
+	}
+	host, _, _ := net.SplitHostPort(p.config.Listen)
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// running is a part that runs in a goroutine of its own.
+type running struct {
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+func goRun(run func(context.Context) error) *running {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{cancel: cancel, ended: make(chan error, 1)}
+	go func() { r.ended <- run(ctx) }()
+	return r
+}
+
+// stop ends the part and waits for it; every part bounds its own end.
+func (r *running) stop(log *slog.Logger, name string) {
+	r.cancel()
+	if err := <-r.ended; err != nil && !errors.Is(err, context.Canceled) {
+		log.Error("stop", "part", name, "error", err)
+	}
+}
