@@ -1,0 +1,87 @@
+// Command geomill serves processes that live in plugins as OGC API - Processes.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line; one file holds each subcommand.
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Serve the processes of the plugins."`
+	Plugins pluginsCmd `cmd:"" help:"List the plugins of a directory."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// streams is where subcommands print.
+type streams struct{ out, err io.Writer }
+
+type versionCmd struct{}
+
+func (versionCmd) Run(s *streams) error {
+	_, err := fmt.Fprintln(s.out, "geomill", version())
+	return err
+}
+
+func (versionCmd) Help() string { return "Example: geomill version" }
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "development"
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// exited carries the exit code out of kong, which wants to end the program
+// itself after --help.
+type exited int
+
+// run is main without the process around it. It returns the exit code: 0, 1
+// when the command could not do its work, 2 when it was called wrongly.
+func run(args []string, out, errs io.Writer) (code int) {
+	defer func() {
+		if e := recover(); e != nil {
+			c, ok := e.(exited)
+			if !ok {
+				panic(e)
+			}
+			code = int(c)
+		}
+	}()
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("geomill"),
+		kong.Description("A process host: executables dropped into a directory are served as OGC API - Processes."),
+		kong.Writers(out, errs),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		fmt.Fprintln(errs, "geomill:", err)
+		return 2
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		var usage *kong.ParseError
+		if errors.As(err, &usage) {
+			fmt.Fprintf(errs, "geomill: %v (see geomill --help)\n", err)
+			return 2
+		}
+		fmt.Fprintln(errs, "geomill:", err)
+		return 2
+	}
+	if err := ctx.Run(&streams{out: out, err: errs}); err != nil {
+		// One line, though there may be several faults.
+		fmt.Fprintln(errs, "geomill:", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+		return 1
+	}
+	return 0
+}

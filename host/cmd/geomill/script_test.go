@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience bounds every wait of a script; only a hang is longer.
+const patience = 60 * time.Second
+
+// built is the directory with the binaries that the scripts use: geomill and,
+// in plugins, what is bundled.
+var built string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "geomill-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	built = dir
+	for _, b := range [][]string{
+		{"../../..", "build", "-o", filepath.Join(dir, "geomill"), "./host/cmd/geomill"},
+		{"../../..", "build", "-o", filepath.Join(dir, "plugins") + "/", "./plugins/..."},
+		{"../../../examples/go-greeter", "build", "-o", filepath.Join(dir, "go-greeter"), "."},
+	} {
+		cmd := exec.Command("go", b[1:]...)
+		cmd.Dir = b[0]
+		if out, err := cmd.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go %s: %v\n%s", strings.Join(b[1:], " "), err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+func TestScripts(t *testing.T) {
+	python := os.Getenv("GEOMILL_TEST_PYTHON")
+	if python == "" || exec.Command(python, "-c", "import grpc").Run() != nil {
+		t.Log("NOT TESTED: the Python example; GEOMILL_TEST_PYTHON names no python3 that has grpcio")
+		python = ""
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("BUILT", built)
+			e.Setenv("PATH", built+":"+e.Getenv("PATH"))
+			e.Setenv("PYTHON", python)
+			e.Values[scriptKey{}] = &script{client: &http.Client{Timeout: patience}}
+			root, err := filepath.Abs("../../..")
+			e.Setenv("ROOT", root)
+			// What a script starts is found by this mark in its environment.
+			e.Setenv("MARK", "TEST_MARK="+e.WorkDir)
+			return err
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "grpcio" {
+				return python != "", nil
+			}
+			return false, fmt.Errorf("unknown condition %s", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": serve, "endserver": endServer, "http": request, "poll": poll, "bundled": bundled, "nothing-left": nothingLeft,
+		},
+	})
+}

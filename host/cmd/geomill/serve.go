@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"geomill/host"
+)
+
+type serveCmd struct{ settings }
+
+func (serveCmd) Help() string {
+	return `Example: geomill serve --listen localhost:5000 --plugins ./plugins --data ./data
+
+A flag stands over its environment variable, that over the configuration file, and that over the default.
+SIGTERM or SIGINT drains and stops the server; a second one ends it at once.`
+}
+
+func (c serveCmd) Run(s *streams) error {
+	config, err := c.load()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal has its default effect
+	return host.Run(ctx, config, host.NewLogger(config, s.err), func(st host.Started) { announce(s.out, st, config) })
+}
+
+// announce says where the server is, what it found and what to try next.
+func announce(w io.Writer, st host.Started, c host.Config) {
+	fmt.Fprintf(w, "listening on %s\n", st.URL)
+	example := ""
+	for _, p := range st.Plugins {
+		var served []string
+		for _, proc := range p.Processes {
+			if proc.Reason != "" {
+				fmt.Fprintf(w, "  refused  %s of %s: %s\n", proc.ID, p.File, proc.Reason)
+				continue
+			}
+			served = append(served, proc.ID)
+			if proc.ID == "hello-world" || example == "" {
+				example = proc.ID
+			}
+		}
+		if len(served) > 0 {
+			fmt.Fprintf(w, "  plugin   %s %s: %s\n", p.Name, p.Version, strings.Join(served, ", "))
+		}
+		if p.Reason != "" {
+			fmt.Fprintf(w, "  refused  %s: %s\n", p.File, p.Reason)
+		}
+	}
+	switch example {
+	case "":
+		fmt.Fprintf(w, "no processes yet: drop a plugin into %s\n", c.Plugins)
+	case "hello-world":
+		fmt.Fprintf(w, "try:  curl -X POST %s/processes/hello-world/execution -H 'Content-Type: application/json' -d '{\"inputs\":{\"name\":\"hi there2\"}}'\n", st.URL)
+	default:
+		fmt.Fprintf(w, "try:  curl %s/processes/%s\n", st.URL, example)
+	}
+}
