@@ -1,0 +1,66 @@
+# make help lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BUILD   := build
+PLUGINS := $(sort $(patsubst plugins/%/main.go,%,$(wildcard plugins/*/main.go)))
+TOOL    := go tool -modfile=proto/tools/go.mod
+# The race detector needs a C compiler.
+RACE    := $(if $(shell command -v gcc cc 2>/dev/null),-race)
+# A plugin in Python is tested with the grpcio that this virtual environment has.
+PYTHON  := $(CURDIR)/$(BUILD)/python/bin/python3
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the host and the bundled plugins into build/
+	@mkdir -p $(BUILD)/plugins
+	go build -o $(BUILD)/geomill ./host/cmd/geomill
+	go build -o $(BUILD)/plugins/ $(addprefix ./plugins/,$(PLUGINS))
+
+.PHONY: run
+run: build ## serve the bundled plugins on http://localhost:5000
+	@exec $(BUILD)/geomill serve --listen localhost:5000 --plugins $(BUILD)/plugins --data $(BUILD)/data
+
+.PHONY: demo
+demo: build ## buffer and overlay real countries, and see what comes back
+	@go build -o $(BUILD)/demo-client ./examples/demo
+	@examples/demo/run.sh $(BUILD)
+
+.PHONY: test
+test: python ## run all tests
+	GEOMILL_TEST_PYTHON=$(PYTHON) go test $(RACE) -timeout 20m ./...
+	cd examples/go-greeter && go test $(RACE) ./...
+
+.PHONY: python
+python:
+	@if ! [ -x $(PYTHON) ] && command -v python3 >/dev/null; then \
+	  { python3 -m venv $(BUILD)/python && $(BUILD)/python/bin/pip install -q -r examples/python-hello/requirements.txt; } \
+	  || { rm -rf $(BUILD)/python; echo "no grpcio to be had: the Python example will not be tested"; }; fi
+
+.PHONY: check
+check: ## format, vet, static analysis, tidy modules, generated code
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these"; exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	go mod tidy -diff
+	cd examples/go-greeter && go vet ./... && go mod tidy -diff
+	cd proto && $(subst proto/,,$(TOOL)) buf lint
+	@$(MAKE) --no-print-directory proto
+	@git diff --exit-code --stat -- '*.pb.go' || { echo "run make proto and commit what it generates"; exit 1; }
+	@echo "check: all passed"
+
+.PHONY: proto
+proto: ## generate Go from proto/*.proto
+	cd proto && $(subst proto/,,$(TOOL)) buf generate
+
+.PHONY: bench
+bench: ## the figures, each beside its yardstick
+	go test -run '^$$' -bench . -benchtime 2s ./host/internal/... ./sdk/...
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf $(BUILD)
