@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+
+	"geomill/host/internal/job"
 )
 
 // handler answers a request, or returns the error that problem.go answers with.
@@ -122,8 +124,10 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.valu
 // fail answers with a problem document and logs what clients are not told.
 func (a *API) fail(e *exchange, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
-		e.WriteHeader(statusClientGone)
-		return
+		if err = context.Cause(r.Context()); errors.Is(err, context.Canceled) {
+			e.WriteHeader(statusClientGone)
+			return
+		} // else it was cancelled by the host, whose reason the client is told
 	}
 	if e.status != 0 {
 		a.config.Logger.LogAttrs(r.Context(), slog.LevelError, "reply was cut off",
@@ -132,7 +136,7 @@ func (a *API) fail(e *exchange, r *http.Request, err error) {
 	}
 	p := problemOf(err, e.requestID)
 	p.write(e, r)
-	if p.Status >= 500 {
+	if _, failed := errors.AsType[*job.FailedError](err); p.Status >= 500 && !failed { // the job's end is logged already
 		a.config.Logger.LogAttrs(r.Context(), slog.LevelError, "request failed",
 			append(e.attrs(r), slog.String("error", err.Error()))...)
 	}

@@ -35,6 +35,9 @@ func (b *body) raw(s span) job.Raw {
 // outline finds the members. Bodies in files take turns.
 func (a *API) outline(r *http.Request, b *body) (outline, error) {
 	if b.file == nil {
+		if err := checkUTF8(b.text); err != nil {
+			return outline{}, err
+		}
 		return scanBytes(b.text)
 	}
 	select {
@@ -46,7 +49,7 @@ func (a *API) outline(r *http.Request, b *body) (outline, error) {
 	if _, err := b.file.Seek(0, io.SeekStart); err != nil {
 		return outline{}, fmt.Errorf("read spooled body: %w", err)
 	}
-	return scanReader(b.file)
+	return scanReader(&utf8Reader{src: b.file})
 }
 
 // readBody reads the body of an execute request. What is larger than the spool
@@ -63,7 +66,7 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) (*body, error) {
 	case n >= 0 && n <= a.config.SpoolThreshold:
 		text := make([]byte, n)
 		if _, err := io.ReadFull(r.Body, text); err != nil {
-			return nil, brokenBody(r, err)
+			return nil, brokenBody(err)
 		}
 		return &body{text: text}, nil
 	}
@@ -75,7 +78,7 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) (*body, error) {
 	if r.ContentLength < 0 {
 		text, err := io.ReadAll(io.LimitReader(src, threshold+1))
 		if err != nil {
-			return nil, brokenBody(r, err)
+			return nil, brokenBody(err)
 		}
 		if int64(len(text)) <= threshold {
 			return &body{text: text}, nil
@@ -118,20 +121,18 @@ func (a *API) spool(r *http.Request, head []byte, src *source) (*body, error) {
 	if err != nil {
 		b.close()
 		if src.err != nil {
-			return nil, brokenBody(r, src.err)
+			return nil, brokenBody(src.err)
 		}
 		return nil, fmt.Errorf("spool body: %w", err)
 	}
 	return b, nil
 }
 
-// brokenBody is what a body that cannot be read to its end is answered with.
-func brokenBody(r *http.Request, err error) error {
+// brokenBody is what a body that cannot be read to its end is answered with. A
+// client that has closed only its own direction reads the answer.
+func brokenBody(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return err
-	}
-	if r.Context().Err() != nil {
-		return r.Context().Err()
 	}
 	return newProblem(http.StatusBadRequest, "The body could not be read to its end.")
 }

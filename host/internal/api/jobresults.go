@@ -1,7 +1,9 @@
 package api
 
 import (
+	"errors"
 	"hash/fnv"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -49,7 +51,19 @@ func (a *API) jobResults(w http.ResponseWriter, r *http.Request, params httprout
 		}
 	}
 	w.Header().Set("Vary", "Accept, Prefer")
-	return v.write(w, res)
+	return a.orRemoved(r, res.Job.ID, v.write(w, res))
+}
+
+// orRemoved returns why a job is not there any more, if that is why a file of
+// its outputs is missing, else err.
+func (a *API) orRemoved(r *http.Request, id string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, gone := a.service.Job(r.Context(), id); gone != nil {
+		return gone
+	}
+	return err
 }
 
 // outputsParameter reads the parameter outputs: ids with commas between.
@@ -89,12 +103,12 @@ func (a *API) jobOutput(w http.ResponseWriter, r *http.Request, params httproute
 	if shown.form != asIs {
 		var c content
 		if err := c.rendering(id, shown); err != nil {
-			return err
+			return a.orRemoved(r, res.Job.ID, err)
 		}
 		return c.send(w, shown.mediaType)
 	}
 	h.Set("Content-Type", shown.mediaType)
-	return serveRanges(w, r, shown.value)
+	return a.orRemoved(r, res.Job.ID, serveRanges(w, r, shown.value))
 }
 
 // serveRanges sends a value, or the part of it that the client asks for.

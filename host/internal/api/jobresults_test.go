@@ -106,3 +106,31 @@ func TestOutputsAreServedInRanges(t *testing.T) {
 		t.Errorf("%q %v", w.Body, w.Header())
 	}
 }
+
+// A process that was replaced may describe fewer outputs than its job has.
+func TestRawResultsAreCompleteAfterTheProcessWasReplaced(t *testing.T) {
+	t.Parallel()
+	s := &fakeService{results: func(id string) (*job.Results, error) {
+		return &job.Results{
+			Job: job.Job{ID: id, Attempt: 1}, Process: testProcess(t, "p", objectOutput), Order: job.Order{Response: "raw"},
+			Outputs: map[string]job.Value{"a": jsonValue(`1`), "echo": jsonValue(`{}`)},
+		}, nil
+	}}
+	if got, _, _ := parts(t, do(t, newAPI(t, s), "GET", "/jobs/j/results", "")); len(got) != 2 {
+		t.Errorf("%d parts", len(got))
+	}
+}
+
+// Between a look at the job and the reading of its files it may be removed.
+func TestResultsThatAreRemovedMeanwhileAreGone(t *testing.T) {
+	t.Parallel()
+	outputs := map[string]job.Value{"a": {File: t.TempDir() + "/none", Size: 1}}
+	for _, path := range []string{"/jobs/removed/results", "/jobs/removed/results/a"} {
+		a := stored(t, outputs, job.Order{})
+		wantProblem(t, do(t, a, "GET", path, ""), 410, ogc.NoSuchJob)
+	}
+	s := &fakeService{jobs: map[string]job.Job{"kept": {ID: "kept"}}, results: func(id string) (*job.Results, error) {
+		return &job.Results{Job: job.Job{ID: id}, Outputs: outputs}, nil
+	}}
+	wantProblem(t, do(t, newAPI(t, s), "GET", "/jobs/kept/results/a", ""), 500, blank)
+}

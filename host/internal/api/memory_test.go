@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"geomill/host/internal/job"
+	"geomill/sdk/ogc"
 )
 
 // repeated is a reader of n times the same byte.
@@ -106,5 +107,18 @@ func TestLargeOutputsStayOutOfMemory(t *testing.T) {
 		if size, _ := strconv.Atoi(w.h.Get("Content-Length")); size < large || n > large/6 {
 			t.Errorf("%s as %s: %v; %d bytes allocated", c.path, c.accept, w.h, n)
 		}
+	}
+}
+
+func TestManyInputsStayOutOfMemory(t *testing.T) {
+	a := newAPI(t, hello(t))
+	const member = `"abcdefgh":1,`
+	body := `{"inputs":{` + strings.Repeat(member, large/len(member)) + `"z":1}}`
+	n := allocated(func() {
+		w := do(t, a, "POST", helloExecution, body)
+		wantProblem(t, w, 400, ogc.InvalidParameterValue)
+	})
+	if n > large/6 {
+		t.Errorf("%d bytes allocated", n)
 	}
 }

@@ -67,7 +67,7 @@ func (v view) selected(res *job.Results) (ids []string, n int) {
 	case wanted != nil:
 		n = len(wanted)
 	case res.Process != nil:
-		n = len(res.Process.Outputs)
+		n = max(len(res.Process.Outputs), len(res.Outputs)) // the process may have been replaced since
 	default:
 		n = len(res.Outputs)
 	}

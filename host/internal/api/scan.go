@@ -13,6 +13,11 @@ import (
 const (
 	maxDepth   = 1000      // arrays and objects within one another
 	scanBuffer = 256 << 10 // bytes; also bounds the length of a member name
+
+	// What is kept of a body is its inputs' names and places, and a fault for
+	// each of them that is wrong.
+	maxInputs    = 4096
+	maxInputName = 2048 // bytes, with escapes; ids have at most 200 characters
 )
 
 // span is a section of the body, in bytes: from start up to end. The zero span
@@ -57,6 +62,22 @@ func scanReader(r io.Reader) (outline, error) {
 	s := scanner{src: r, store: store, buf: store[:0], mark: -1}
 	err := s.document()
 	return s.out, err
+}
+
+// CheckJSON reports whether r holds one JSON value and nothing else, up to the
+// limit of nesting, within scanBuffer bytes of memory. Its error names the place,
+// or is that of r.
+func CheckJSON(r io.Reader) error {
+	store := make([]byte, scanBuffer)
+	s := scanner{src: r, store: store, buf: store[:0], mark: -1}
+	if err := s.value(); err != nil {
+		return err
+	}
+	s.peek()
+	if s.more() {
+		return s.fail("unexpected text after the JSON value")
+	}
+	return s.cause
 }
 
 // scanner checks JSON text byte by byte and accepts what encoding/json accepts,
@@ -191,6 +212,12 @@ func (s *scanner) topMember(name []byte) error {
 
 // inputMember scans the value of a member of inputs.
 func (s *scanner) inputMember(name []byte) error {
+	switch {
+	case len(name) > maxInputName:
+		return s.fail("member name is longer than that of any input")
+	case len(s.out.members) == maxInputs:
+		return s.fail(fmt.Sprintf("more than %d inputs", maxInputs))
+	}
 	id := string(name)
 	s.peek()
 	start := s.offset()

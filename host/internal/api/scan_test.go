@@ -151,6 +151,8 @@ func TestScannerKeepsItsLimits(t *testing.T) {
 		"nested more than": nested(maxDepth + 1),
 		"nested more":      `{"inputs":` + strings.Repeat(`{"a":`, 100_000),
 		"member name":      `{"inputs":{"` + strings.Repeat("x", scanBuffer+1) + `":1}}`,
+		"longer than that": `{"inputs":{"` + strings.Repeat("x", maxInputName+1) + `":1}}`,
+		"more than 4096":   `{"inputs":{` + strings.Repeat(`"a":1,`, maxInputs) + `"b":1}}`,
 	} {
 		_, err := scanReader(strings.NewReader(text))
 		if err == nil || !strings.Contains(err.Error(), name) {
@@ -182,5 +184,22 @@ func BenchmarkScan(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestCheckOfAStreamAgreesWithEncodingJSON(t *testing.T) {
+	t.Parallel()
+	for _, s := range append(scanSeeds, "0", "-0", "1 ", " true", "truefalse", "1 2", "[1]]", "[[]", "nul", "1.5e", `"a`, "\x00", "1\x00") {
+		err := CheckJSON(iotest.OneByteReader(strings.NewReader(s)))
+		if (err == nil) != json.Valid([]byte(s)) {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+	broken := errors.New("disk on fire")
+	if err := CheckJSON(io.MultiReader(strings.NewReader("[1"), iotest.ErrReader(broken))); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	if err := CheckJSON(io.MultiReader(strings.NewReader("[1]"), iotest.ErrReader(broken))); !errors.Is(err, broken) {
+		t.Errorf("after the value: %v", err)
 	}
 }

@@ -23,8 +23,6 @@ const (
 	// pipeGrace is how long the streams of a dead process are still read: a
 	// descendant that left its process group may hold them for ever.
 	pipeGrace = 200 * time.Millisecond
-	// traceQuiet is the pause after which an unfinished stack trace is logged.
-	traceQuiet = 500 * time.Millisecond
 	// busyRetries is how often a file that is still open for writing is tried.
 	busyRetries = 20
 	busyPause   = 25 * time.Millisecond
@@ -54,6 +52,7 @@ type child struct {
 	drained chan struct{} // closed once its last words are read
 
 	mu       sync.Mutex
+	killed   bool // by SIGKILL, perhaps before there was a process
 	reaped   bool
 	stopping bool // go-plugin's Kill waits instead of killing
 
@@ -62,6 +61,9 @@ type child struct {
 }
 
 var _ runner.Runner = (*child)(nil)
+
+// errKilled says that a child was killed before there was a process.
+var errKilled = errors.New("the start was called off")
 
 func newChild(exe *executable, c *console, env []string) *child {
 	return &child{exe: exe, console: c, env: env, handshake: newHandshake(),
@@ -79,6 +81,8 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 	env = append(env, c.env...)
 	env = append(env, pluginEnv...)
 	env = append(env, wire.LifelineFD+"="+strconv.Itoa(lifelineFD))
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.cmd = &exec.Cmd{
 		Path:        "/proc/self/fd/" + strconv.Itoa(executableFD),
 		Args:        []string{c.exe.path},
@@ -136,11 +140,8 @@ func (c *child) Start(ctx context.Context) error {
 func (c *child) exec(ctx context.Context) error {
 	for try := 0; ; try++ {
 		cmd := *c.cmd
-		err := cmd.Start()
+		err := c.begin(&cmd)
 		if err == nil {
-			c.mu.Lock()
-			c.cmd = &cmd
-			c.mu.Unlock()
 			return nil
 		}
 		if !errors.Is(err, syscall.ETXTBSY) || try == busyRetries {
@@ -154,8 +155,24 @@ func (c *child) exec(ctx context.Context) error {
 	}
 }
 
+// begin starts cmd, unless the child was killed before there was a process.
+func (c *child) begin(cmd *exec.Cmd) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.killed {
+		return errKilled
+	}
+	err := cmd.Start()
+	if err == nil {
+		c.cmd = cmd
+	}
+	return err
+}
+
 func explainExec(err error) error {
 	switch {
+	case errors.Is(err, errKilled):
+		return err
 	case errors.Is(err, syscall.ENOEXEC):
 		return errors.New("not a program for this machine (a script must begin with #! and its interpreter)")
 	case errors.Is(err, syscall.ENOENT):
@@ -187,17 +204,9 @@ func (c *child) readStderr() {
 	defer lines.close()
 	buf := make([]byte, 32<<10)
 	for {
-		deadline := time.Time{}
-		if lines.pending() {
-			deadline = time.Now().Add(traceQuiet)
-		}
-		c.err.SetReadDeadline(deadline)
 		n, err := c.err.Read(buf)
 		lines.Write(buf[:n])
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			lines.settle()
-		case err != nil:
+		if err != nil {
 			return
 		}
 	}
@@ -234,6 +243,7 @@ func (c *child) wait(readers *sync.WaitGroup) {
 func (c *child) signal(sig syscall.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.killed = c.killed || sig == syscall.SIGKILL
 	if c.cmd != nil && c.cmd.Process != nil && !c.reaped {
 		syscall.Kill(-c.cmd.Process.Pid, sig)
 	}

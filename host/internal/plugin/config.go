@@ -3,6 +3,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"runtime"
@@ -26,6 +27,11 @@ type Config struct {
 	// environment of the host is not passed on.
 	Env []string
 	Log *slog.Logger
+	// CheckJSON reads to the end of what is to be one JSON value and says what
+	// is wrong with it, in memory that does not grow with it. Files that a
+	// plugin declares as JSON pass it, since they go into documents as they
+	// are; nil lets all pass.
+	CheckJSON func(io.Reader) error
 
 	// MaxConcurrency is how many jobs one shared instance is sent at once,
 	// whatever the process (256).
@@ -48,7 +54,7 @@ type Config struct {
 	CrashWindow   time.Duration // (60 s)
 	QuarantineFor time.Duration // until one start is tried again (5 min)
 	MaxStartWait  time.Duration // how much backoff a job waits for rather than being refused (1 s)
-	SlotWait      time.Duration // how long a job waits when its process is at its limit (30 s)
+	SlotWait      time.Duration // how long a job waits when its process or instance is at its limit (30 s)
 
 	DrainTimeout time.Duration // for the jobs of an instance that is to end (15 min)
 	TermAfter    time.Duration // from asking an instance to end to SIGTERM (2 s)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 const (
@@ -16,6 +17,9 @@ const (
 	lineBytes    = 16 << 10  // longer lines are cut
 	blockLines   = 200       // lines of one stack trace that are logged
 	blockBytes   = 128 << 10 // of one stack trace
+
+	traceQuiet = 500 * time.Millisecond // the pause after which an unfinished stack trace is logged
+	traceMost  = 2 * time.Second        // how long one is collected
 )
 
 // console takes what an instance writes on its standard streams to the log,
@@ -60,6 +64,9 @@ type stream struct {
 	size    int // bytes in block
 	dropped int // lines of the block left out
 	ends    func(line string) bool
+	began   time.Time // when the block did
+	grew    time.Time // when it last did
+	quiet   *time.Timer
 }
 
 func (c *console) stream(name string) *stream { return &stream{console: c, name: name} }
@@ -106,18 +113,15 @@ func (s *stream) close() {
 	s.flush()
 }
 
-// pending reports whether a stack trace waits for its end.
-func (s *stream) pending() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.block) > 0
-}
-
 // settle logs a stack trace whose end was not seen, once nothing has followed
-// for a while.
+// for a while, or too much.
 func (s *stream) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.block) > 0 && time.Since(s.grew) < traceQuiet && time.Since(s.began) < traceMost {
+		s.quiet.Reset(traceQuiet)
+		return
+	}
 	s.flush()
 }
 
@@ -129,7 +133,8 @@ func (s *stream) take(line string) {
 		return
 	}
 	if ends := traceEnd(line); ends != nil && len(s.block) == 0 {
-		s.ends = ends
+		s.ends, s.began = ends, time.Now()
+		s.quiet = time.AfterFunc(traceQuiet, s.settle)
 		s.keep(line)
 		return
 	}
@@ -146,6 +151,7 @@ func (s *stream) take(line string) {
 }
 
 func (s *stream) keep(line string) {
+	s.grew = time.Now()
 	if len(s.block) >= blockLines || s.size+len(line) > blockBytes {
 		s.dropped++
 		return
@@ -164,6 +170,7 @@ func (s *stream) flush() {
 		attrs = append(attrs, slog.Int("dropped_lines", s.dropped))
 	}
 	s.console.log.LogAttrs(context.Background(), slog.LevelError, s.block[0], attrs...)
+	s.quiet.Stop()
 	s.block, s.size, s.dropped, s.ends = nil, 0, 0, nil
 }
 

@@ -180,3 +180,20 @@ func TestHCLoggerWritesToSlog(t *testing.T) {
 		t.Errorf("name %q, level %v", l.Name(), l.GetLevel())
 	}
 }
+
+// Not every line that looks like the start of a trace is one.
+func TestTraceWithoutAnEndSwallowsNothingThatFollows(t *testing.T) {
+	t.Parallel()
+	var b logBuffer
+	c := &console{log: slog.New(slog.NewJSONHandler(&b, nil))}
+	s := c.stream("stdout")
+	s.Write([]byte("panic: recovered\n"))
+	eventually(t, "the trace", func() bool {
+		s.Write([]byte("and on\n"))
+		return b.record("panic: recovered") != nil
+	})
+	s.Write([]byte("later\n"))
+	if b.record("later") == nil {
+		t.Error("a later line is not logged")
+	}
+}

@@ -18,16 +18,8 @@ const reportWait = 2 * time.Second
 // Execute runs one attempt in an instance of the process's plugin. It is
 // job.Executor.
 func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[string]job.Value, error) {
-	o := h.routes.Load().byID[a.Process.ID]
-	if o == nil {
-		return nil, &job.Failure{Kind: job.Vanished, Detail: "the process " + a.Process.ID + " is no longer offered"}
-	}
-	in, err := o.borrow(ctx)
+	o, in, err := h.borrow(ctx, a.Process.ID)
 	if err != nil {
-		if u, ok := errors.AsType[*job.UnavailableError](err); ok {
-			u = &job.UnavailableError{ProcessID: a.Process.ID, Reason: u.Reason, RetryAfter: u.RetryAfter}
-			return nil, u
-		}
 		return nil, err
 	}
 	values, err := in.session.Run(ctx, startOf(ctx, a), a.Grace, ev)
@@ -38,7 +30,33 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 	if err != nil {
 		return nil, err
 	}
-	return h.outputs(in, a, values), nil
+	out := h.outputs(in, a, values)
+	if err := h.checkFiles(ctx, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// borrow returns an instance for one job of a process, and the offer to give it
+// back to. A version that is replaced while the job waits hands it to the next.
+func (h *Host) borrow(ctx context.Context, id string) (*offer, *instance, error) {
+	for {
+		o := h.routes.Load().byID[id]
+		if o == nil {
+			return nil, nil, &job.Failure{Kind: job.Vanished, Detail: "the process " + id + " is no longer offered"}
+		}
+		in, err := o.borrow(ctx)
+		if err == nil {
+			return o, in, nil
+		}
+		u, ok := errors.AsType[*job.UnavailableError](err)
+		if !ok {
+			return nil, nil, err
+		}
+		if h.routes.Load().byID[id] == o {
+			return nil, nil, &job.UnavailableError{ProcessID: id, Reason: u.Reason, RetryAfter: u.RetryAfter}
+		}
+	}
 }
 
 func startOf(ctx context.Context, a job.Attempt) wire.Start {

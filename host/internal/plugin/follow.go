@@ -39,18 +39,26 @@ func (h *Host) follow(ctx context.Context, w *watch) {
 	defer late.Stop()
 	look := time.NewTimer(0)
 	defer look.Stop()
+	soon := false // a directory that is never quiet must not put the look off
 	for {
+		hasten := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-look.C:
 			w.attach()
 			look.Reset(f.look(admitting))
+			soon = false
 		case <-w.events():
-			look.Reset(eventPause)
+			hasten = true
 		case a := <-f.results:
 			f.pending--
 			f.apply(a)
+			hasten = true // the file may have changed meanwhile
+		}
+		if hasten && !soon {
+			look.Reset(eventPause)
+			soon = true
 		}
 		if f.pending == 0 && !f.first {
 			ready()

@@ -136,6 +136,10 @@ func (h *Host) open() (func(), error) {
 	if h.began.Swap(true) {
 		return nil, errors.New("plugins are served already, or were")
 	}
+	// A directory that is missing may come; a file is a mistake.
+	if fi, err := os.Stat(h.cfg.Dir); err == nil && !fi.IsDir() {
+		return nil, fmt.Errorf("%s is not a directory", h.cfg.Dir)
+	}
 	dir, err := openRunDir(h.cfg.RunDir)
 	if err != nil {
 		return nil, err

@@ -119,6 +119,10 @@ func (in *instance) acquire() bool {
 	return true
 }
 
+// seize takes a place for the job that the instance was started for. It holds
+// although the plugin may be gone already, for the job then gives it back.
+func (in *instance) seize() { in.load.Add(1) }
+
 // usable reports whether acquire may succeed.
 func (in *instance) usable() bool { return in.load.Load()&closedBit == 0 && !in.cutOff() }
 

@@ -33,6 +33,7 @@ type connection struct {
 	child  *child
 	plugin *goplugin.Client
 	client *wire.Client
+	synced []*stream // what the plugin's SDK passes on of its standard streams
 	info   wire.Info
 	cfg    *Config
 	log    *slog.Logger
@@ -47,6 +48,8 @@ func (l *launcher) start(ctx context.Context, exe *executable) (*connection, err
 	log := l.cfg.Log.With(slog.String("plugin", exe.name), slog.Int64("instance", l.count.Add(1)))
 	c := &connection{cfg: l.cfg, log: log}
 	c.child = newChild(exe, &console{log: log}, l.cfg.Env)
+	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
+	c.synced = []*stream{stdout, stderr}
 	c.plugin = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  wire.Handshake,
 		VersionedPlugins: wire.PluginSet(nil),
@@ -54,8 +57,8 @@ func (l *launcher) start(ctx context.Context, exe *executable) (*connection, err
 		GRPCDialOptions:  append(wire.GRPCDialOptions(), grpc.WithContextDialer(c.child.dial)),
 		Logger:           newHCLogger(log, slog.LevelDebug),
 		StartTimeout:     l.cfg.HandshakeTimeout + time.Second, // ours comes first
-		SyncStdout:       c.child.console.stream("stdout"),
-		SyncStderr:       c.child.console.stream("stderr"),
+		SyncStdout:       stdout,
+		SyncStderr:       stderr,
 		SkipHostEnv:      true,
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: l.runDir},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
@@ -126,6 +129,9 @@ func (c *connection) identify(ctx context.Context, protocol goplugin.ClientProto
 // makes of it.
 func (c *connection) explainStart(ctx context.Context, err error) error {
 	if !c.child.started() {
+		if ctx.Err() != nil && errors.Is(err, errKilled) {
+			return context.Cause(ctx)
+		}
 		return err
 	}
 	// Whatever the plugin had to say it has said, or never will.
@@ -199,6 +205,9 @@ func (c *connection) clean() {
 	c.plugin.Kill()
 	if c.child.started() {
 		<-c.child.drained
+	}
+	for _, s := range c.synced {
+		s.close()
 	}
 	os.RemoveAll(c.child.dir)
 }

@@ -243,3 +243,67 @@ func TestFileThatIsStillBeingCopiedIsNotTried(t *testing.T) {
 		t.Errorf("record: %v", r)
 	}
 }
+
+func TestBusyDirectoryHidesNoNewPlugin(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	cfg.RescanEvery = time.Hour
+	b := serve(t, cfg)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		pace := time.NewTicker(2 * time.Millisecond)
+		defer pace.Stop()
+		for {
+			select {
+			case <-pace.C:
+				os.WriteFile(filepath.Join(cfg.Dir, ".noise"), nil, 0o600)
+			case <-stop:
+				return
+			}
+		}
+	}()
+	defer func() { close(stop); <-stopped }()
+	install(t, cfg.Dir, "solo", "1")
+	eventually(t, "dropped plugin", func() bool { _, err := b.run(t.Context(), "solo"); return err == nil })
+}
+
+func TestContentReplacedDuringItsAdmissionTakesEffect(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	cfg.RescanEvery = time.Hour
+	flag := filepath.Join(cfg.Dir, "..", "flag")
+	b := serve(t, cfg)
+	place(t, cfg.Dir, "solo", []byte("#!/bin/sh\n: >"+flag+"\nsleep 1\n"), 0o755)
+	eventually(t, "admission of the first content", func() bool { _, err := os.Stat(flag); return err == nil })
+	install(t, cfg.Dir, "solo", "2")
+	eventually(t, "replaced plugin", func() bool { _, err := b.run(t.Context(), "solo"); return err == nil })
+}
+
+// A job that waits for the old version when it is replaced is not refused.
+func TestJobThatWaitsDuringAReloadRunsOnTheNewVersion(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	install(t, cfg.Dir, "chaos", "1")
+	b := serve(t, cfg)
+	one, releaseOne := b.background("alone")
+	two, releaseTwo := b.background("alone")
+	type outcome struct {
+		answer
+		err error
+	}
+	third := make(chan outcome, 1)
+	go func() {
+		a, err := b.run(t.Context(), "alone")
+		third <- outcome{a, err}
+	}()
+	install(t, cfg.Dir, "chaos", "2")
+	eventually(t, "new version", func() bool { a, err := b.run(t.Context(), "echo"); return err == nil && a.Version == "2" })
+	releaseOne()
+	releaseTwo()
+	<-one
+	<-two
+	if o := <-third; o.err != nil || o.Version != "2" {
+		t.Errorf("ran on version %q: %v", o.Version, o.err)
+	}
+}

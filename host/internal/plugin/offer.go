@@ -32,39 +32,49 @@ func newOffer(p *job.Process, s *supervisor) *offer {
 // borrow returns an instance with a place for one job; giveBack must follow.
 func (o *offer) borrow(ctx context.Context) (*instance, error) {
 	if o.slots != nil {
-		if err := o.takeSlot(ctx); err != nil {
+		if err := take(ctx, o.slots, o.sup.cfg.SlotWait, "it"); err != nil {
 			return nil, err
 		}
 	}
-	var in *instance
-	var err error
-	if o.process.Policy.Isolation == job.Shared {
-		in, err = o.sup.acquireShared(ctx)
-	} else {
-		in, err = o.sup.acquireOwn(ctx, o.process.Policy.Isolation == job.Exclusive)
-	}
+	in, err := o.instance(ctx)
 	if err != nil && o.slots != nil {
 		<-o.slots
 	}
 	return in, err
 }
 
-func (o *offer) takeSlot(ctx context.Context) error {
+func (o *offer) instance(ctx context.Context) (*instance, error) {
+	if o.process.Policy.Isolation != job.Shared {
+		return o.sup.acquireOwn(ctx, o.process.Policy.Isolation == job.Exclusive)
+	}
+	if err := take(ctx, o.sup.places, o.sup.cfg.SlotWait, "its plugin"); err != nil {
+		return nil, err
+	}
+	in, err := o.sup.acquireShared(ctx)
+	if err != nil {
+		<-o.sup.places
+	}
+	return in, err
+}
+
+// take waits for a place among slots, at most as long as patience. who says
+// for clients whose slots they are.
+func take(ctx context.Context, slots chan<- struct{}, patience time.Duration, who string) error {
 	select {
-	case o.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		return nil
 	default:
 	}
-	wait := time.NewTimer(o.sup.cfg.SlotWait)
+	wait := time.NewTimer(patience)
 	defer wait.Stop()
 	select {
-	case o.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-wait.C:
 		return &job.UnavailableError{
-			Reason: fmt.Sprintf("it already runs %d jobs, as many as it may at once", cap(o.slots)), RetryAfter: time.Second}
+			Reason: fmt.Sprintf("%s already runs %d jobs, as many as it may at once", who, cap(slots)), RetryAfter: time.Second}
 	}
 }
 
@@ -72,6 +82,7 @@ func (o *offer) giveBack(in *instance) {
 	switch o.process.Policy.Isolation {
 	case job.Shared:
 		in.release()
+		<-o.sup.places
 	case job.Exclusive:
 		o.sup.giveBack(in, true)
 	default:

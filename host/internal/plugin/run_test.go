@@ -377,3 +377,24 @@ func TestJobBeyondTheLimitOfItsProcessWaits(t *testing.T) {
 	release()
 	<-second
 }
+
+func TestSharedJobsBeyondTheLimitOfTheInstanceWait(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	cfg.MaxConcurrency = 2
+	install(t, cfg.Dir, "chaos", "")
+	b := serve(t, cfg)
+	one, releaseOne := b.background("wait")
+	two, releaseTwo := b.background("wait")
+	defer func() { releaseTwo(); <-two }()
+	third := make(chan error, 1)
+	go func() {
+		_, err := b.run(t.Context(), "echo")
+		third <- err
+	}()
+	time.AfterFunc(100*time.Millisecond, releaseOne)
+	<-one
+	if err := <-third; err != nil {
+		t.Errorf("a job beyond the limit: %v", err)
+	}
+}

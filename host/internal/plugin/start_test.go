@@ -1,6 +1,8 @@
 package plugin
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,5 +155,49 @@ func TestScanReportsAndLeavesNothing(t *testing.T) {
 	}
 	if _, err := h.Scan(t.Context()); err == nil {
 		t.Error("a second scan with the same host")
+	}
+}
+
+func TestStartThatIsCancelledBeforehandEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	l, exe := launch(t, "hang")
+	l.cfg.HandshakeTimeout = time.Minute
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := l.start(ctx, exe)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the start goes on")
+		<-done
+	}
+}
+
+func TestPlaceOfAJobIsCountedAlthoughItsInstanceDiesAtOnce(t *testing.T) {
+	t.Parallel()
+	l, exe := launch(t, "chaos")
+	conn, err := l.start(t.Context(), exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := newInstance(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.session.Close()
+	conn.kill()
+	<-in.session.Done()
+	if in.seize(); in.jobs() != 1 {
+		t.Errorf("%d jobs", in.jobs())
+	}
+	if in.release(); in.jobs() != 0 {
+		t.Errorf("%d jobs once it was given back", in.jobs())
 	}
 }

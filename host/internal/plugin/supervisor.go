@@ -25,7 +25,8 @@ type supervisor struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // starts and owners of instances
 
-	shared atomic.Pointer[instance] // takes jobs of shared processes
+	places chan struct{}            // for jobs of shared processes
+	shared atomic.Pointer[instance] // takes them
 	held   atomic.Pointer[hold]     // not nil: not started before
 
 	mu       sync.Mutex
@@ -53,7 +54,7 @@ type start struct {
 
 func newSupervisor(l *launcher, exe *executable) *supervisor {
 	s := &supervisor{launcher: l, exe: exe, cfg: l.cfg, log: l.cfg.Log.With(slog.String("plugin", exe.name)),
-		gate: newGate(l.cfg), live: map[*instance]struct{}{}, changed: time.Now()}
+		places: make(chan struct{}, l.cfg.MaxConcurrency), gate: newGate(l.cfg), live: map[*instance]struct{}{}, changed: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -151,7 +152,7 @@ func (s *supervisor) launchOwn(ctx context.Context, pause time.Duration, pooled 
 		failed <- err
 		return
 	}
-	in.acquire()
+	in.seize()
 	s.mu.Lock()
 	s.runLocked(in)
 	s.mu.Unlock()

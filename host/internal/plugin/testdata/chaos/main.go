@@ -125,7 +125,7 @@ func (h handler) Configure(context.Context, json.RawMessage, wire.Limits) []wire
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
 	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
-		"refuse", "boom", "wait", "extra", "shout", "busy"} {
+		"refuse", "boom", "wait", "extra", "shout", "busy", "file"} {
 		list = append(list, describe(id, wire.Policy{}))
 	}
 	list = append(list,
@@ -197,6 +197,8 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (map[str
 		o["more"] = wire.Value{JSON: json.RawMessage(`2`)}
 		o["out"] = wire.Value{Data: []byte("x")}
 		return o, err
+	case "file":
+		return file(s)
 	case "shout":
 		fmt.Fprintln(os.Stderr, "plain words")
 		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))
@@ -208,6 +210,18 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (map[str
 func out(v any) (map[string]wire.Value, error) {
 	b, err := json.Marshal(v)
 	return map[string]wire.Value{"out": {JSON: b}}, err
+}
+
+// file puts the content that it gets into a file of the type that it gets.
+func file(s wire.Start) (map[string]wire.Value, error) {
+	path := filepath.Join(s.Dir, s.JobID)
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(path, s.Inputs["content"].Data, 0o600); err != nil {
+		return nil, err
+	}
+	return map[string]wire.Value{"out": {File: path, MediaType: string(s.Inputs["type"].Data)}}, nil
 }
 
 // grandchild starts a process that holds all streams and outlives its parent.

@@ -1,0 +1,78 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"geomill/host/internal/job"
+)
+
+// checkFiles reads the files that are to hold JSON: a results document that
+// contains one is JSON only if they are. Values that came inside the session
+// were checked there.
+func (h *Host) checkFiles(ctx context.Context, outputs map[string]job.Value) error {
+	if h.cfg.CheckJSON == nil {
+		return nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(outputs)) {
+		v := outputs[id]
+		if v.File == "" || !isJSON(v.MediaType) {
+			continue
+		}
+		err := h.checkFile(ctx, v)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return &job.Failure{Kind: job.PluginDied, Cause: err,
+				Detail: "the plugin broke its contract: the file of output " + id + " is not JSON, although it is declared as such"}
+		}
+	}
+	return nil
+}
+
+// checkFile checks one file. The plugin may still put something else in its
+// place, which must neither lead elsewhere nor block.
+func (h *Host) checkFile(ctx context.Context, v job.Value) error {
+	f, err := os.OpenFile(v.File, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("open output: %w", err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("open output: %w", err)
+	}
+	if !fi.Mode().IsRegular() || fi.Size() != v.Size {
+		return errors.New("the file has changed since the plugin handed it over")
+	}
+	return h.cfg.CheckJSON(&until{ctx, f})
+}
+
+// until is a reader that ends with its context.
+type until struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u *until) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.r.Read(p)
+}
+
+// isJSON reports whether values of a media type are JSON text: application/json
+// or a type with the suffix +json (RFC 6839, section 3.1).
+func isJSON(mediaType string) bool {
+	mediaType, _, _ = strings.Cut(mediaType, ";")
+	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
+	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
+}
