@@ -62,7 +62,7 @@ func built(b testing.TB) string {
 type process struct {
 	cmd  *exec.Cmd
 	addr string
-	dir  string
+	stop func()
 }
 
 // startProcess runs cmd until its first line of output, which ends in its
@@ -80,13 +80,14 @@ func startProcess(b testing.TB, cmd *exec.Cmd) *process {
 	}
 	p := &process{cmd: cmd}
 	ended := make(chan struct{})
-	b.Cleanup(func() {
+	p.stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		watchdog := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
 		<-ended
 		_ = cmd.Wait()
 		watchdog.Stop()
 	})
+	b.Cleanup(p.stop)
 	lines := bufio.NewReader(out)
 	line, err := lines.ReadString('\n')
 	go func() { _, _ = io.Copy(io.Discard, lines); close(ended) }()
@@ -110,10 +111,8 @@ func startHost(b testing.TB, dir string, plugins []string, args ...string) *proc
 			b.Fatal(err)
 		}
 	}
-	p := startProcess(b, exec.Command(filepath.Join(built(b), "geomill"), append([]string{"serve",
+	return startProcess(b, exec.Command(filepath.Join(built(b), "geomill"), append([]string{"serve",
 		"--listen", "127.0.0.1:0", "--plugins", at, "--data", filepath.Join(dir, "data"), "--log-level", "warn"}, args...)...))
-	p.dir = dir
-	return p
 }
 
 // rss returns the resident memory of the process, and its peak, in MiB.

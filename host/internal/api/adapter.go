@@ -20,6 +20,9 @@ import (
 // after; the adapter then cuts the connection.
 type handler func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error
 
+// bodyPatience is how long nothing, or next to nothing, may come of a body.
+const bodyPatience = 30 * time.Second
+
 // statusClientGone is for the log: the client went away before its answer.
 const statusClientGone = 499
 
@@ -73,6 +76,9 @@ func (e *exchange) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 func (a *API) adapt(h handler) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
 		e := &exchange{ResponseWriter: w, head: r.Method == http.MethodHead}
+		if r.ContentLength != 0 { // also where the body is not asked for: it is read in the end
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
+		}
 		e.requestID = r.Header.Get("X-Request-Id")
 		if !saneID(e.requestID) {
 			e.requestID = a.config.RequestID()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"geomill/host/internal/job"
 )
@@ -68,12 +69,14 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) (*body, error) {
 		if _, err := io.ReadFull(r.Body, text); err != nil {
 			return nil, brokenBody(err)
 		}
+		unlimited(w)
 		return &body{text: text}, nil
 	}
 	if e, ok := w.(*exchange); ok {
 		w = e.ResponseWriter // MaxBytesReader has net/http close the connection
 	}
-	src := &source{r: http.MaxBytesReader(w, r.Body, limit)}
+	src := &source{r: http.MaxBytesReader(w, r.Body, limit), patience: http.NewResponseController(w)}
+	defer unlimited(w)
 	threshold := a.config.SpoolThreshold
 	if r.ContentLength < 0 {
 		text, err := io.ReadAll(io.LimitReader(src, threshold+1))
@@ -88,14 +91,29 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) (*body, error) {
 	return a.spool(r, nil, src)
 }
 
-// source tells errors of the client's side from those of our disk.
-type source struct {
-	r   io.Reader
-	err error
+// unlimited ends the patience with a body: its request may take longer.
+func unlimited(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 }
+
+// source tells errors of the client's side from those of our disk, and has
+// patience with a body for as long as enough comes of it.
+type source struct {
+	r        io.Reader
+	patience *http.ResponseController
+	unpaid   int // bytes since the deadline was last moved
+	err      error
+}
+
+// patienceStep is how much of a body has to come within bodyPatience, in bytes.
+const patienceStep = 256 << 10
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
+	if s.unpaid += n; s.unpaid >= patienceStep {
+		s.unpaid = 0
+		_ = s.patience.SetReadDeadline(time.Now().Add(bodyPatience))
+	}
 	if err != nil && err != io.EOF {
 		s.err = err
 	}
@@ -133,6 +151,9 @@ func (a *API) spool(r *http.Request, head []byte, src *source) (*body, error) {
 func brokenBody(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return newProblem(http.StatusRequestTimeout, "The body did not come in time.")
 	}
 	return newProblem(http.StatusBadRequest, "The body could not be read to its end.")
 }

@@ -12,12 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"geomill/host/internal/job"
 	"geomill/sdk/ogc"
+	"github.com/google/go-cmp/cmp"
 )
 
 const helloExecution = "/processes/hello-world/execution"
@@ -256,6 +256,61 @@ func TestUnavailableProcessesAreRefusedBeforeTheBodyIsRead(t *testing.T) {
 	if p := wantProblem(t, w, 503, blank); !strings.Contains(p.Detail, "crashes at start") || w.Header().Get("Retry-After") != "60" {
 		t.Errorf("%+v, %v", p, w.Header())
 	}
+}
+
+func TestUnavailableProcessesAreDescribedAllTheSame(t *testing.T) {
+	t.Parallel()
+	s := hello(t)
+	known := s.processes[0]
+	s.process = func(id string) (*job.Process, error) {
+		return known, &job.UnavailableError{ProcessID: id, Reason: "its plugin crashes at start"}
+	}
+	if w := do(t, newAPI(t, s), "GET", "/processes/"+known.ID, ""); w.Code != 200 {
+		t.Errorf("%d: %s", w.Code, w.Body)
+	}
+}
+
+// deadlines is a ResponseWriter whose connection notes its read deadlines.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.set = append(d.set, t)
+	return nil
+}
+
+func TestBodiesAreWaitedForWithPatienceThatEnds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		size  int
+		moves int // of the deadline while the body comes
+	}{"small": {10, 0}, "spooled": {3*patienceStep + 10, 3}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := hello(t)
+			w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+			s.submit = func(context.Context, job.Request) (*job.Execution, error) {
+				if n := len(w.set); n < 2+c.moves || w.set[0].Before(time.Now()) || !w.set[n-1].IsZero() {
+					t.Errorf("deadlines %v", w.set)
+				}
+				return nil, job.ErrBusy
+			}
+			body := `{"inputs":{"name":"` + strings.Repeat("a", c.size) + `"}}`
+			newAPI(t, s).ServeHTTP(w, httptest.NewRequest("POST", helloExecution, strings.NewReader(body)))
+			wantProblem(t, w.ResponseRecorder, 503, blank)
+		})
+	}
+}
+
+func TestBodyThatStallsIsAnswered408(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest("POST", helloExecution, iotest.ErrReader(os.ErrDeadlineExceeded))
+	r.ContentLength = 10
+	w := httptest.NewRecorder()
+	newAPI(t, hello(t)).ServeHTTP(w, r)
+	wantProblem(t, w, 408, blank)
 }
 
 type failingReader struct{ t *testing.T }

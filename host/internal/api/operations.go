@@ -53,7 +53,7 @@ var (
 			{201, "The job of an asynchronous execution", []string{mediaJSON}, "statusInfo", []string{"Location", "Preference-Applied"}},
 			{204, "No outputs, or all of them by reference", nil, "", []string{"Link"}},
 		},
-		[]int{400, 404, 406, 413, 415, 500, 502, 503, 504},
+		[]int{400, 404, 406, 408, 413, 415, 500, 502, 503, 504},
 	}
 	docJobList = operation{
 		"getJobs", "The jobs, newest first", "Jobs",

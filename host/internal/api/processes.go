@@ -82,7 +82,7 @@ func summary(p *job.Process, base string) ogc.ProcessSummary {
 // process-success; /req/ogc-process-description/json-encoding).
 func (a *API) processDescription(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
 	p, err := a.service.Process(params.ByName("processID"))
-	if err != nil {
+	if err != nil && p == nil { // one that cannot run now is described all the same
 		return err
 	}
 	base := a.base(r)

@@ -13,8 +13,8 @@ import (
 // Catalog knows the processes that can be executed now.
 type Catalog interface {
 	// Process returns a process by id. It fails with ErrNoSuchProcess, or
-	// with an *UnavailableError when the process is known but its plugin
-	// cannot run it now.
+	// with an *UnavailableError when the process, which is then returned too,
+	// is known but its plugin cannot run it now.
 	Process(id string) (*Process, error)
 	// Processes returns all processes sorted by id, the unavailable ones
 	// included. The caller does not change what it gets.
