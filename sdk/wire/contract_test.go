@@ -146,9 +146,13 @@ func TestBrokenContractFailsTheJobAlone(t *testing.T) {
 					grace = 0
 				}
 				out, err := session.Run(t.Context(), wire.Start{JobID: "1"}, grace, discard{})
-				var problem *wire.Problem
-				if !errors.As(err, &problem) || !strings.Contains(problem.Detail, test.detail) || out != nil {
+				var broken *wire.ContractError
+				var unresponsive *wire.UnresponsiveError
+				if !errors.As(err, &broken) || !strings.Contains(broken.Detail, test.detail) || out != nil {
 					t.Errorf("got %v, %v", out, err)
+				}
+				if errors.As(err, &unresponsive) == obeys {
+					t.Errorf("got %v from a plugin that obeys: %v", err, obeys)
 				}
 				if session.Err() != nil {
 					t.Errorf("the session ended: %v", session.Err())
@@ -207,13 +211,13 @@ func TestFilesOutsideTheJobDirectoryAreRefused(t *testing.T) {
 				return []*message{output(id, 1, "x", fileValue(test.path, test.size)), succeeded(id, 2)}
 			})
 			out, err := session.Run(t.Context(), wire.Start{JobID: "1", Dir: dir}, patience, discard{})
-			var problem *wire.Problem
+			var broken *wire.ContractError
 			switch {
 			case test.detail == "":
 				if err != nil || out["x"].File != filepath.Join(dir, test.path) || out["x"].Size != 5 {
 					t.Errorf("got %v, %v", out, err)
 				}
-			case !errors.As(err, &problem) || !strings.Contains(problem.Title, "broke") || !strings.Contains(problem.Detail, test.detail):
+			case !errors.As(err, &broken) || !strings.Contains(broken.Detail, test.detail):
 				t.Errorf("got %v, %v", out, err)
 			}
 		})

@@ -25,6 +25,17 @@ func (e *LostError) Error() string { return fmt.Sprintf("session with the plugin
 // Unwrap returns what broke the session.
 func (e *LostError) Unwrap() error { return e.Cause }
 
+// ContractError ends a job whose plugin did not keep to the contract.
+type ContractError struct {
+	Detail string
+}
+
+func (e *ContractError) Error() string { return "the plugin broke its contract: " + e.Detail }
+
+func broken(format string, args ...any) *ContractError {
+	return &ContractError{Detail: fmt.Sprintf(format, args...)}
+}
+
 // UnresponsiveError says that a cancelled job did not end within its grace
 // time. It still runs in the plugin.
 type UnresponsiveError struct {
@@ -90,11 +101,6 @@ var problemKinds = map[ProblemKind]processv1.ProblemKind{
 	Busy:          processv1.ProblemKind_PROBLEM_KIND_BUSY,
 	NoSuchProcess: processv1.ProblemKind_PROBLEM_KIND_NO_SUCH_PROCESS,
 	Panicked:      processv1.ProblemKind_PROBLEM_KIND_PANIC,
-}
-
-// broken is the problem of a plugin that did not keep to the contract.
-func broken(format string, args ...any) *Problem {
-	return &Problem{Title: "the plugin broke its contract", Detail: fmt.Sprintf(format, args...)}
 }
 
 // text makes s fit for a protobuf string, in which one wrong byte would end

@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -28,7 +27,7 @@ type run struct {
 	outputs map[string]Value
 
 	// cause is why the job was told to end: the cause of its context, or a
-	// *Problem of a plugin that broke the contract. What else the plugin
+	// *ContractError. What else the plugin
 	// says about it no longer counts.
 	cause     error
 	cancel    instruction
@@ -51,7 +50,8 @@ const maxReason = 4 << 10
 //
 // When ctx ends before the job, Run asks the plugin to cancel it and waits
 // for its end at most the grace time; ev gets nothing more. It returns
-//   - a *Problem when the process failed, or the plugin broke the contract,
+//   - a *Problem when the process failed,
+//   - a *ContractError when the plugin broke the contract,
 //   - context.Cause(ctx) when ctx ended first, whatever became of the job,
 //   - an *UnresponsiveError when a cancelled job did not end in time,
 //   - a *LostError when the session broke.
@@ -122,7 +122,7 @@ func (r *run) follow(ctx context.Context) (map[string]Value, error) {
 			r.stopping = nil
 		case <-r.graceOver:
 			r.unended = true
-			return nil, r.unresponsive()
+			return nil, &UnresponsiveError{Grace: r.grace, Cause: r.cause}
 		}
 	}
 }
@@ -212,14 +212,6 @@ func (r *run) result(ctx context.Context, end *processv1.PluginMessage) (map[str
 		return nil, problemFromWire(k.Failed.GetProblem(), k.Failed.GetRetryable())
 	}
 	return nil, &Problem{Title: "the process cancelled itself", Detail: end.GetCancelled().GetMessage()}
-}
-
-func (r *run) unresponsive() error {
-	var p *Problem
-	if errors.As(r.cause, &p) {
-		return r.cause
-	}
-	return &UnresponsiveError{Grace: r.grace, Cause: r.cause}
 }
 
 func cancelToWire(id string, cause error, grace time.Duration) instruction {

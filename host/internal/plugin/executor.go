@@ -110,7 +110,9 @@ func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attemp
 		if o.process.Policy.Isolation != job.Shared {
 			in.hurry()
 		}
-		return context.Cause(ctx)
+	}
+	if c, ok := errors.AsType[*wire.ContractError](err); ok {
+		return &job.Failure{Kind: job.PluginDied, Detail: c.Error(), Cause: err}
 	}
 	if p, ok := errors.AsType[*wire.Problem](err); ok {
 		return problemFailure(a.Process.ID, p)
