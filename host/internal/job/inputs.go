@@ -26,6 +26,11 @@ const (
 	// largeInput is the size from which inputs are checked one after
 	// another, so that memory does not grow with the number of clients.
 	largeInput = 1 << 20
+	// maxValues is how many JSON values an input may have that has to be
+	// decoded to be checked: each takes about a hundred bytes of memory.
+	maxValues = 1_500_000
+	// maxFaults is how many faults of one request are told one by one.
+	maxFaults = 1000
 )
 
 // intake turns the inputs of one request into values, gathering every fault.
@@ -34,6 +39,7 @@ type intake struct {
 	dir     string        // where inputs above inlineMax go
 	turn    chan struct{} // held while a large input is in memory
 	faults  []ogc.Fault
+	more    int // faults beyond maxFaults
 }
 
 // check reads every input against the process's description (spec 4.2, 4.3).
@@ -66,6 +72,10 @@ func (in *intake) check(ctx context.Context, raw map[string]Raw) (map[string]Val
 }
 
 func (in *intake) fault(id, pointer, message string) {
+	if len(in.faults) == maxFaults {
+		in.more++
+		return
+	}
 	in.faults = append(in.faults, ogc.Fault{Input: id, Pointer: pointer, Message: message})
 }
 
@@ -104,26 +114,17 @@ func (in *intake) input(ctx context.Context, id string, r Raw, given bool) (v Va
 		}
 		return Value{}, false, nil
 	}
-	if in.plain(id, text, check) {
-		return Value{JSON: text}, true, nil
-	}
-	before := len(in.faults)
+	before := len(in.faults) + in.more
 	if in.process.isArray(id) {
 		v = in.occurrences(id, text, check)
 	} else {
 		v = in.occurrence(id, "/inputs/"+escape(id), text, check)
 	}
-	if len(in.faults) > before {
+	if len(in.faults)+in.more > before {
 		return Value{}, false, nil
 	}
 	v, err = in.spill(id, v)
 	return v, err == nil, err
-}
-
-// plain reports whether a small string or array needs no more checks: its
-// schema asks for the type and no more.
-func (in *intake) plain(id string, text []byte, check inputCheck) bool {
-	return (text[0] == '"' || text[0] == '[') && len(text) <= inlineMax && !check.binary && !in.process.isArray(id) && check.schema.AcceptsAny(text[0])
 }
 
 // isArray reports whether the input is given as an array of its occurrences.
@@ -229,13 +230,40 @@ func (in *intake) value(id, pointer string, text []byte, media string, check inp
 	return Value{Data: data, MediaType: media}
 }
 
-// validate checks JSON text against the schema.
+// validate checks text, which is valid JSON, against the schema. Where that
+// asks for a type and no more, the first byte tells.
 func (c inputCheck) validate(text []byte) []schema.Fault {
+	if text[0] != '-' && (text[0] < '0' || text[0] > '9') && c.schema.AcceptsAny(text[0]) {
+		return nil // numbers are looked at: some are too large for any reader
+	}
+	if len(text) > largeInput && tooMany(text, maxValues) {
+		return []schema.Fault{{Message: fmt.Sprintf("has more than %d JSON values, which is too much to be checked", maxValues)}}
+	}
 	v, err := schema.Decode(text)
 	if err != nil {
 		return []schema.Fault{{Message: err.Error()}}
 	}
 	return c.schema.Validate(v)
+}
+
+// tooMany reports whether text, which is valid JSON, has more than limit values.
+func tooMany(text []byte, limit int) bool {
+	values := 1
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case ',', '[', '{':
+			if values++; values > limit {
+				return true
+			}
+		case '"':
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return values > limit
 }
 
 // passOn takes over a large spooled input whose schema asks for a type and no

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -148,6 +150,48 @@ func TestLargeInputOfTheWrongTypeIsRefused(t *testing.T) {
 	_, err := in.check(t.Context(), map[string]Raw{"name": {Text: json.RawMessage(`"n"`)}, "text": {Section: io.NewSectionReader(strings.NewReader(text), 0, int64(len(text)))}})
 	if err != nil || len(in.faults) != 1 || in.faults[0].Pointer != "/inputs/text" {
 		t.Errorf("faults %v, error %v", in.faults, err)
+	}
+}
+
+func TestValuesAreCounted(t *testing.T) {
+	t.Parallel()
+	for text, n := range map[string]int{`1`: 1, `"a,[{\\\","`: 1, `[]`: 2, `[1,2,3]`: 4, `{"a,":[{}],"b":"\\\\"}`: 5} {
+		if tooMany([]byte(text), n) || !tooMany([]byte(text), n-1) {
+			t.Errorf("%s does not have %d values", text, n)
+		}
+	}
+}
+
+func TestInputWithTooManyValuesIsRefusedWithoutBeingDecoded(t *testing.T) {
+	t.Parallel()
+	p := testProcess(t)
+	text := `{"value":[` + strings.Repeat("1,", maxValues) + `1]}`
+	in := intake{process: p, dir: filepath.Join(t.TempDir(), "in"), turn: make(chan struct{}, 1)}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := in.check(t.Context(), map[string]Raw{
+		"name":   {Text: json.RawMessage(`"n"`)},
+		"object": {Section: io.NewSectionReader(strings.NewReader(text), 0, int64(len(text)))},
+	})
+	runtime.ReadMemStats(&after)
+	if err != nil || len(in.faults) != 1 || !strings.Contains(in.faults[0].Message, "too much to be checked") {
+		t.Errorf("faults %v, error %v", in.faults, err)
+	}
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > uint64(6*len(text)) {
+		t.Errorf("%d bytes of memory for %d bytes of input", grown, len(text))
+	}
+}
+
+func TestFaultsAreBounded(t *testing.T) {
+	t.Parallel()
+	in := intake{process: testProcess(t), turn: make(chan struct{}, 1)}
+	outputs := make(map[string]ogc.OutputSelection)
+	for i := range 3 * maxFaults {
+		outputs[strconv.Itoa(i)] = ogc.OutputSelection{}
+	}
+	in.checkOutputs(Request{Outputs: outputs})
+	if len(in.faults) != maxFaults || in.more != 2*maxFaults {
+		t.Errorf("%d faults and %d more", len(in.faults), in.more)
 	}
 }
 

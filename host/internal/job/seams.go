@@ -31,8 +31,9 @@ type Store interface {
 	// Update replaces the record if its Revision is still the stored one,
 	// and fails with ErrConflict if not, with ErrNoSuchJob if it is gone. It
 	// returns once the change is on disk. outputs, when not nil, are stored
-	// with it in the same transaction; a file among them is moved, not
-	// copied, and becomes the store's. After a failed Update the store keeps
+	// with it in the same transaction; a file among them is taken over, not
+	// copied. Its old name may stay, as another attempt may need it until the
+	// change is on disk; the caller removes it. After a failed Update the store keeps
 	// nothing of them.
 	Update(ctx context.Context, j Job, outputs map[string]Value) (Job, error)
 	// Get returns a job. It fails with ErrNoSuchJob, or with ErrGone for a

@@ -164,6 +164,9 @@ func (s *Service) prepare(ctx context.Context, p *Process, id string, r Request)
 		return Order{}, err
 	}
 	in.checkOutputs(r)
+	if in.more > 0 {
+		in.faults = append(in.faults, ogc.Fault{Message: fmt.Sprintf("there are %d more faults", in.more)})
+	}
 	if len(in.faults) > 0 {
 		return Order{}, &InvalidError{Faults: in.faults}
 	}

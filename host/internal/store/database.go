@@ -88,6 +88,10 @@ func (s *Store) load() error {
 		s.revision = revision
 		s.savedSkew = int64(skew)
 		s.skew.Store(max(int64(skew), int64(minSkew)))
+		s.highest = oldest
+		for _, prefix := range []byte{jobPrefix, tombstonePrefix} {
+			s.raiseHighest(txn, prefix)
+		}
 		return s.loadActive(txn)
 	})
 	if err != nil {
@@ -110,6 +114,17 @@ func checkLayout(txn *badger.Txn) error {
 		return fmt.Errorf("the store has layout version %d, this geomill reads version %d", found, layoutVersion)
 	}
 	return nil
+}
+
+// raiseHighest reads the first key below a prefix: newer jobs come first.
+func (s *Store) raiseHighest(txn *badger.Txn, prefix byte) {
+	it := newIterator(txn, []byte{prefix}, false)
+	defer it.Close()
+	if it.Rewind(); it.Valid() {
+		if i := keyID(it.Item().Key()); i.compare(s.highest) > 0 {
+			s.highest = i
+		}
+	}
 }
 
 func (s *Store) loadActive(txn *badger.Txn) error {

@@ -117,16 +117,19 @@ func (s *Store) placeFile(path string, v job.Value) (job.Value, error) {
 		if err := os.WriteFile(full, content, 0o600); err != nil {
 			return v, err
 		}
-	} else if err := moveFile(v.File, full); err != nil {
+	} else if err := takeFile(v.File, full); err != nil {
 		return v, err
 	}
 	size, err := syncPath(full)
 	return job.Value{File: path, Size: size, MediaType: v.MediaType}, err
 }
 
-// moveFile moves a regular file; across file systems it copies it. A link would
-// let the one who made it read what the host can.
-func moveFile(from, to string) error {
+// takeFile gives a regular file its place in the store; across file systems it
+// copies it. The old name stays until the job's directory is removed: the file
+// may be an input, which another attempt needs if the host dies before the
+// record says that this one succeeded. A symbolic link would let the one who
+// made it read what the host can.
+func takeFile(from, to string) error {
 	info, err := os.Lstat(from)
 	if err != nil {
 		return err
@@ -134,14 +137,11 @@ func moveFile(from, to string) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", from)
 	}
-	err = os.Rename(from, to)
-	if !errors.Is(err, syscall.EXDEV) {
-		return err
+	err = os.Link(from, to)
+	if errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EOPNOTSUPP) {
+		return copyFile(from, to)
 	}
-	if err := copyFile(from, to); err != nil {
-		return err
-	}
-	return os.Remove(from)
+	return err
 }
 
 func copyFile(from, to string) error {

@@ -89,6 +89,7 @@ type Store struct {
 
 	// These belong to the committer; the last two describe its last batch.
 	revision   uint64
+	highest    id // of all jobs, deleted ones too
 	savedSkew  int64
 	lastWrites int
 	lastCommit time.Duration
@@ -149,16 +150,26 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		return f, nil
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(lockPatience); ; <-again.C {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return f, nil
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			_ = f.Close()
+			return nil, fmt.Errorf("lock %s: %w", dir, err)
+		case time.Now().After(end):
+			_ = f.Close()
+			return nil, fmt.Errorf("%s is in use: is another geomill running on it?", dir)
+		}
 	}
-	_ = f.Close()
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, fmt.Errorf("%s is in use: is another geomill running on it?", dir)
-	}
-	return nil, fmt.Errorf("lock %s: %w", dir, err)
 }
+
+// lockPatience is for a host that is just ending, and for the moment in which a
+// process that is being started still shares the files of the one that held it.
+const lockPatience = time.Second
 
 // Close finishes the writes under way and closes the database. It takes at most
 // Config.CloseTimeout; after that it gives up with an error. Every acknowledged

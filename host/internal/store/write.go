@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,11 +33,13 @@ func (s *Store) Create(ctx context.Context, j job.Job, o job.Order) (job.Job, er
 	return clone(n.job), nil
 }
 
-// newJob is a job to be created, as far as its author can prepare it.
+// newJob is a job to be created, as far as its author can prepare it: the
+// committer is one goroutine for all.
 type newJob struct {
-	id    id
-	job   job.Job
-	order []byte
+	id     id
+	job    job.Job
+	record []byte // without its revision
+	order  []byte
 }
 
 func prepareNew(j job.Job, o job.Order) (*newJob, error) {
@@ -51,11 +54,34 @@ func prepareNew(j job.Job, o job.Order) (*newJob, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &newJob{id: i, job: clone(j), order: order}, nil
+	record, err := encodeRecord(j)
+	if err != nil {
+		return nil, err
+	}
+	return &newJob{id: i, job: clone(j), record: record, order: order}, nil
 }
 
 func (s *Store) planCreate(b *batch, n *newJob, e *edit) error {
-	for _, key := range [][]byte{jobKey(n.id), tombstoneKey(n.id)} {
+	if err := s.checkFree(b, n.id); err != nil {
+		return err
+	}
+	n.job.Revision = s.nextRevision()
+	s.setRecord(e, n.id, &n.job, n.record)
+	e.set(orderKey(n.id), n.order)
+	for _, k := range indexKeys(n.id, &n.job) {
+		e.set(k, nil)
+	}
+	return nil
+}
+
+// checkFree reports ErrExists for an id that a job has or had. Ids mostly come
+// in order: one above all others is free without a look at the disk.
+func (s *Store) checkFree(b *batch, i id) error {
+	if i.compare(s.highest) > 0 {
+		s.highest = i
+		return nil
+	}
+	for _, key := range [][]byte{jobKey(i), tombstoneKey(i)} {
 		taken, err := exists(b.txn, key)
 		if err != nil {
 			return err
@@ -63,14 +89,6 @@ func (s *Store) planCreate(b *batch, n *newJob, e *edit) error {
 		if taken {
 			return job.ErrExists
 		}
-	}
-	n.job.Revision = s.nextRevision()
-	if err := s.setJob(e, n.id, &n.job); err != nil {
-		return err
-	}
-	e.set(orderKey(n.id), n.order)
-	for _, k := range indexKeys(n.id, &n.job) {
-		e.set(k, nil)
 	}
 	return nil
 }
@@ -81,10 +99,15 @@ func (s *Store) setJob(e *edit, i id, j *job.Job) error {
 	if err != nil {
 		return err
 	}
+	s.setRecord(e, i, j, record)
+	return nil
+}
+
+func (s *Store) setRecord(e *edit, i id, j *job.Job, record []byte) {
+	binary.BigEndian.PutUint64(record, j.Revision)
 	e.set(jobKey(i), record)
 	e.changes = append(e.changes, job.Change{Revision: j.Revision, Job: *j})
 	s.widenSkew(i, j.Created)
-	return nil
 }
 
 // widenSkew keeps seeking by time right for a job whose Created is far from the

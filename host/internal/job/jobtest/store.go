@@ -34,7 +34,7 @@ func Store(t *testing.T, open OpenStore) {
 		"delete needs the stored revision":                        storeDeleteConflict,
 		"the order is kept as it was":                             storeOrder,
 		"outputs are stored with the update":                      storeOutputs,
-		"a file output is moved":                                  storeFileOutput,
+		"a file output is taken over":                             storeFileOutput,
 		"large outputs are kept":                                  storeLargeOutputs,
 		"a failed update keeps nothing of its outputs":            storeFailedOutputs,
 		"an update without outputs leaves the stored":             storeOutputsStay,
