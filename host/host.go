@@ -81,7 +81,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}
 	p := &parts{config: c, log: log}
 	if p.plugins, err = plugin.New(plugin.Config{
-		Dir: c.Plugins, CacheDir: dir("cache"), Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
+		Dir: c.Plugins, CacheDir: dir("cache"), CheckJSON: api.CheckJSON, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
 	}); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
@@ -93,6 +93,11 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 			err = errors.Join(err, p.store.Close())
 		}
 	}()
+	// The store is open, so no other host uses the data directory: what is in
+	// the spool was left by one that was killed.
+	if err = empty(dir("spool")); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
 	if p.jobs, err = job.NewService(job.Config{
 		Catalog: p.plugins, Executor: p.plugins, Store: p.store, Queue: store.NewQueue(store.QueueConfig{Limit: c.QueueLimit}),
 		Logger: log, Dir: dir("jobs"),
@@ -117,6 +122,14 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	return p, nil
 }
 
+func empty(dir string) error {
+	left, err := os.ReadDir(dir)
+	for _, e := range left {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
+}
+
 // run starts the parts and stops them in the reverse order, each with a
 // deadline of its own.
 func (p *parts) run(ctx context.Context, listener net.Listener, started func(Started)) error {
@@ -130,7 +143,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, started func(Sta
 	select {
 	case <-p.plugins.Ready():
 	case err := <-plugins.ended:
-		plugins.ended <- err
+		plugins.ended <- nil // the error is told here
 		return fmt.Errorf("plugins: %w", err)
 	case <-ctx.Done():
 		return nil

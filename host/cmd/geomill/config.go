@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -41,14 +39,8 @@ type settings struct {
 func (s settings) load() (host.Config, error) {
 	c := host.Default()
 	if s.Config != "" {
-		text, err := os.ReadFile(s.Config)
-		if err != nil {
-			return c, fmt.Errorf("read configuration: %w", err)
-		}
-		err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&c)
-		if err != nil && !errors.Is(err, io.EOF) { // EOF: an empty file
-			// Without the excerpt that the error would print: the line number is in it.
-			return c, fmt.Errorf("configuration file %s: %s", s.Config, yaml.FormatError(err, false, false))
+		if err := readFile(s.Config, &c); err != nil {
+			return c, err
 		}
 	}
 	set(&c.Listen, s.Listen)
@@ -75,6 +67,23 @@ func (s settings) load() (host.Config, error) {
 		return c, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
+}
+
+// readFile puts the keys of a configuration file into c.
+func readFile(name string, c *host.Config) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	var content any
+	if err := yaml.Unmarshal(text, &content); err == nil && content == nil {
+		return nil // decoding nothing would empty c
+	}
+	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(c); err != nil {
+		// Without the excerpt that the error would print: the line number is in it.
+		return fmt.Errorf("configuration file %s: %s", name, yaml.FormatError(err, false, false))
+	}
+	return nil
 }
 
 func set[T any](field *T, given *T) {

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"geomill/host"
+
+	"github.com/alecthomas/kong"
+)
+
+// configured returns the configuration of geomill serve with arguments.
+func configured(t *testing.T, args ...string) (host.Config, error) {
+	t.Helper()
+	var c cli
+	parser, err := kong.New(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(append([]string{"serve"}, args...)); err != nil {
+		t.Fatal(err)
+	}
+	return c.Serve.load()
+}
+
+// file writes a configuration file.
+func file(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "geomill.yaml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestFlagStandsOverEnvironmentOverFileOverDefault(t *testing.T) {
+	f := file(t, "listen: 127.0.0.1:1\nplugins: /file\ndata: /file\ndrain: 3s\n")
+	t.Setenv("GEOMILL_CONFIG", f)
+	t.Setenv("GEOMILL_PLUGINS", "/environment")
+	t.Setenv("GEOMILL_DATA", "/environment")
+	c, err := configured(t, "--data", "/flag")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := host.Default()
+	want.Listen, want.Drain = "127.0.0.1:1", 3*time.Second
+	want.Plugins, want.Data = "/environment", "/flag"
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+}
+
+// every is a value for each key, other than its default.
+var every = map[string]string{
+	"listen": "127.0.0.1:7", "plugins": "/p", "data": "/d", "base-url": "https://example.org/mill", "log-format": "json", "log-level": "debug",
+	"max-body": "77", "slots": "7", "queue-limit": "7", "sync-slots": "7", "record-sync": "true", "timeout": "7s", "grace": "7s", "drain": "7s",
+	"plugin-env": "A=b", "compat": "cite10",
+}
+
+func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
+	var text strings.Builder
+	var flags []string
+	for key, value := range every {
+		flags = append(flags, "--"+key+"="+value)
+		if key == "plugin-env" || key == "compat" {
+			value = "[" + value + "]"
+		}
+		fmt.Fprintf(&text, "%s: %s\n", key, value)
+	}
+	byFlag, err := configured(t, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byFile, err := configured(t, "--config", file(t, text.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range every {
+		t.Setenv("GEOMILL_"+strings.ToUpper(strings.ReplaceAll(key, "-", "_")), value)
+	}
+	byEnvironment, err := configured(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(byFlag, byFile) || !reflect.DeepEqual(byFlag, byEnvironment) {
+		t.Errorf("flags       %+v\nfile        %+v\nenvironment %+v", byFlag, byFile, byEnvironment)
+	}
+	got, standard := reflect.ValueOf(byFlag), reflect.ValueOf(host.Default())
+	for i := range got.NumField() {
+		f := got.Type().Field(i)
+		if fileOnly := f.Name == "Title" || f.Name == "Description"; !fileOnly && reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface()) {
+			t.Errorf("%s keeps its default", f.Name)
+		}
+	}
+}
+
+func TestConfigurationFileIsReadStrictly(t *testing.T) {
+	for text, want := range map[string]string{
+		"listen: 127.0.0.1:0\nlisen: 1\n": `[2:1] unknown field "lisen"`,
+		"listen: [\n":                     "[1:",
+		"\n\nslots: many\n":               "[3:",
+		"slots: 1\nslots: 2\n":            "[2:1]",
+		"drain: 5\n":                      "[1:",
+		"- listen\n":                      "[1:",
+		"log-level: loud\nlog-format: xml\nmax-body: 0\n": "log-format",
+	} {
+		_, err := configured(t, "--config", file(t, text))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+	for _, text := range []string{"", "# nothing\n", "---\n"} {
+		if c, err := configured(t, "--config", file(t, text)); err != nil || !reflect.DeepEqual(c, host.Default()) {
+			t.Errorf("%q: %+v, %v", text, c, err)
+		}
+	}
+}
+
+// TestWhatCannotStartSaysWhyInOneLine runs serve where it must end at once.
+func TestWhatCannotStartSaysWhyInOneLine(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	aFile := file(t, "unknown: 1\nlisten: 127.0.0.1:0\n")
+	for name, row := range map[string]struct {
+		args []string
+		code int
+		want []string
+	}{
+		"port taken":          {[]string{"--listen", taken.Addr().String()}, 1, []string{"listen", "in use"}},
+		"no address":          {[]string{"--listen", "nowhere"}, 1, []string{`listen: "nowhere"`}},
+		"no such address":     {[]string{"--listen", "192.0.2.1:5000"}, 1, []string{"listen"}},
+		"plugins is a file":   {[]string{"--plugins", aFile}, 1, []string{"plugins", "not a directory"}},
+		"data is a file":      {[]string{"--data", aFile}, 1, []string{"data directory", "not a directory"}},
+		"data within a file":  {[]string{"--data", aFile + "/data"}, 1, []string{"data directory"}},
+		"no file":             {[]string{"--config", aFile + ".none"}, 1, []string{"read configuration", "no such file"}},
+		"file is a directory": {[]string{"--config", t.TempDir()}, 1, []string{"read configuration", "is a directory"}},
+		"unknown key":         {[]string{"--config", aFile}, 1, []string{`[1:1] unknown field "unknown"`}},
+		"reserved variable":   {[]string{"--plugin-env", "GEOMILL_X=1"}, 1, []string{"GEOMILL_X"}},
+		"all faults":          {[]string{"--drain=-1s", "--slots=-1", "--compat=x", "--queue-limit=0"}, 1, []string{"drain", "slots", "compat", "queue-limit"}},
+		"unknown flag":        {[]string{"--lisen", "x"}, 2, []string{"--lisen", "--help"}},
+		"not a number":        {[]string{"--slots", "x"}, 2, []string{"--slots", "--help"}},
+		"not a duration":      {[]string{"--drain", "5"}, 2, []string{"--drain", "--help"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			dir := t.TempDir()
+			args := append([]string{"serve", "--listen=127.0.0.1:0", "--plugins=" + dir, "--data=" + dir + "/data", "--log-level=error"}, row.args...)
+			ended := make(chan int, 1)
+			go func() { ended <- run(args, &out, &errs) }()
+			var code int
+			select {
+			case code = <-ended:
+			case <-time.After(patience):
+				t.Fatal("it starts")
+			}
+			if code != row.code || out.Len() > 0 || strings.Count(errs.String(), "\n") != 1 || !strings.HasPrefix(errs.String(), "geomill: ") {
+				t.Errorf("exit code %d, %q, %q; want %d and one line", code, out.String(), errs.String(), row.code)
+			}
+			for _, w := range row.want {
+				if !strings.Contains(errs.String(), w) {
+					t.Errorf("%q does not say %q", errs.String(), w)
+				}
+			}
+		})
+	}
+}
+
+func TestEverySubcommandHasHelpWithAnExample(t *testing.T) {
+	var c cli
+	parser, err := kong.New(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range parser.Model.Children {
+		var out, errs bytes.Buffer
+		if code := run([]string{command.Name, "--help"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "Example: geomill "+command.Name) {
+			t.Errorf("geomill %s --help: exit code %d\n%s%s", command.Name, code, out.String(), errs.String())
+		}
+	}
+	var out, errs bytes.Buffer
+	if code := run([]string{"--help"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "serve") {
+		t.Errorf("geomill --help: exit code %d\n%s", code, out.String())
+	}
+	if code := run(nil, &out, &errs); code != 2 {
+		t.Errorf("geomill without a command: exit code %d", code)
+	}
+	if code := run([]string{"version"}, &out, &errs); code != 0 {
+		t.Errorf("geomill version: exit code %d", code)
+	}
+}

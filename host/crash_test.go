@@ -1,0 +1,165 @@
+package host_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// TestAKilledHostLosesNoAcceptedJob kills the server at some moment while 16
+// clients submit jobs, several times on one data directory. Every job that was
+// answered with 201 is there afterwards and ends.
+func TestAKilledHostLosesNoAcceptedJob(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	random := rand.New(rand.NewPCG(3, 1))
+	accepted := map[string]string{} // job to name
+	for round := range 6 {
+		s := startServer(t, dir, []string{"hello-world", "echo"})
+		for path, name := range submitUntilKilled(t, s, round, 1+random.Int64N(150)) {
+			accepted[path] = name
+		}
+	}
+	s := startServer(t, dir, []string{"hello-world", "echo"})
+	c := newWeb(t, s.url)
+	for path, name := range accepted {
+		end := c.await(t, path, "successful", "failed")
+		if end.Status == "failed" { // it was running in too many crashes
+			if !strings.Contains(end.Message, "crashed") {
+				t.Errorf("%s failed: %s", path, end.Message)
+			}
+			continue
+		}
+		if r := c.must(t, 200, "GET", path+"/results", ""); !strings.Contains(string(r.body), "Hello "+name+"!") {
+			t.Errorf("%s: %v, want %s", path, r, name)
+		}
+	}
+	if r := c.must(t, 200, "GET", "/jobs?status=accepted,running", ""); !strings.Contains(string(r.body), `"jobs":[]`) {
+		t.Errorf("jobs that do not end: %v", r)
+	}
+	c.http.CloseIdleConnections()
+	s.settles(t, c, openFiles(t, s.cmd.Process.Pid))
+	if err := s.end(t, syscall.SIGTERM); err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+}
+
+// submitUntilKilled kills the server once n jobs are accepted, while 16 clients
+// submit more. It returns all that were.
+func submitUntilKilled(t *testing.T, s *server, round int, n int64) map[string]string {
+	c := newWeb(t, s.url)
+	var mu sync.Mutex
+	accepted := map[string]string{}
+	var count atomic.Int64
+	var clients sync.WaitGroup
+	for i := range 16 {
+		clients.Go(func() {
+			for k := 0; ; k++ {
+				name := fmt.Sprintf("%d-%d-%d", round, i, k)
+				path, inputs := hello, `{"name":"`+name+`"}`
+				if i%4 == 0 { // large enough to be a file
+					path, inputs = echo, `{"text":"Hello `+name+`!`+strings.Repeat(" ", 300<<10)+`"}`
+				}
+				r, err := c.send("POST", path, `{"inputs":`+inputs+`}`, "Prefer", "respond-async")
+				if err != nil {
+					return // killed
+				}
+				if r.StatusCode != 201 {
+					t.Errorf("%v, want 201", r)
+					return
+				}
+				mu.Lock()
+				accepted[r.job()] = name
+				mu.Unlock()
+				if count.Add(1) == n {
+					_ = s.cmd.Process.Kill()
+				}
+			}
+		})
+	}
+	clients.Wait()
+	_ = s.wait(t)
+	s.leavesNothing(t)
+	return accepted
+}
+
+// TestAKilledPluginFailsOnlyItsJobs kills instances while they run jobs: those
+// that may not run again fail and say why, others do, the rest goes on.
+func TestAKilledPluginFailsOnlyItsJobs(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir(), []string{"hello-world", "echo", "sleep"}, "--slots", "8")
+	c := newWeb(t, s.url)
+	c.must(t, 200, "POST", sleep, `{"inputs":{"seconds":0}}`) // the instances start
+	c.must(t, 200, "POST", echo, `{"inputs":{"text":"x"}}`)
+	var lost []string
+	for range 3 {
+		lost = append(lost, c.submit(t, "sleep", `{"seconds":600}`))
+	}
+	other := c.submit(t, "echo", `{"text":"other","pause":1}`)
+	for _, path := range append(lost, other) {
+		c.await(t, path, "running")
+	}
+	s.killPlugin(t, "sleep")
+	for _, path := range lost {
+		if end := c.await(t, path, "failed", "successful", "dismissed"); end.Status != "failed" || !strings.Contains(end.Message, "signal: killed") {
+			t.Errorf("%s is %s (%s), want failed by the signal", path, end.Status, end.Message)
+		}
+		r := c.must(t, 500, "GET", path+"/results", "")
+		if !strings.Contains(string(r.body), "signal: killed") {
+			t.Errorf("results: %v", r)
+		}
+	}
+	c.must(t, 200, "POST", sleep, `{"inputs":{"seconds":0}}`)
+	if end := c.await(t, other, "successful", "failed", "dismissed"); end.Status != "successful" {
+		t.Errorf("the job of another plugin is %s (%s)", end.Status, end.Message)
+	}
+
+	again := c.submit(t, "echo", `{"text":"again","pause":0.5}`)
+	c.await(t, again, "running")
+	s.killPlugin(t, "echo")
+	if end := c.await(t, again, "successful", "failed", "dismissed"); end.Status != "successful" {
+		t.Errorf("the job that may run again is %s (%s)", end.Status, end.Message)
+	}
+	if err := s.end(t, syscall.SIGTERM); err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+}
+
+// killPlugin kills all instances of a plugin.
+func (s *server) killPlugin(t *testing.T, name string) {
+	t.Helper()
+	eventually(t, func() error {
+		pids := s.children(name)
+		if len(pids) == 0 {
+			return errors.New("no instance of " + name + " runs")
+		}
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		return nil
+	})
+}
+
+// TestAKilledPluginFailsARequestWithItsReason kills the instance in the middle
+// of a sync execution; the next one works.
+func TestAKilledPluginFailsARequestWithItsReason(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir(), []string{"sleep"}, "--record-sync")
+	c := newWeb(t, s.url)
+	c.must(t, 200, "POST", sleep, `{"inputs":{"seconds":0}}`) // the instance starts
+	request := c.background("POST", sleep, `{"inputs":{"seconds":600}}`)
+	c.awaitRunning(t, 1)
+	s.killPlugin(t, "sleep")
+	if a := <-request; a.err != nil || a.StatusCode != 500 || !strings.Contains(string(a.body), "signal: killed") {
+		t.Errorf("the request was answered with %q, %v", a.body, a.err)
+	}
+	c.must(t, 200, "POST", sleep, `{"inputs":{"seconds":0}}`)
+	if err := s.end(t, syscall.SIGTERM); err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+}
