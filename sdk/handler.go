@@ -88,7 +88,7 @@ func (h *Handler) Processes() []wire.Process {
 }
 
 // Run implements wire.Handler.
-func (h *Handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+func (h *Handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Values, error) {
 	p, ok := h.processes[s.ProcessID]
 	if !ok {
 		return nil, &wire.Problem{Kind: wire.NoSuchProcess, Title: "no such process",
@@ -99,7 +99,7 @@ func (h *Handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (map[st
 	if err != nil {
 		return nil, failure(ctx, err)
 	}
-	if err := h.handOver(job, p, outputs); err != nil {
+	if outputs, err = h.handOver(job, p, outputs); err != nil {
 		return nil, problem(err)
 	}
 	return outputs, nil
@@ -118,33 +118,27 @@ func failure(ctx context.Context, err error) error {
 
 // handOver prepares the outputs of a process for the host: those that are
 // wanted, and files where the host can take them.
-func (h *Handler) handOver(job *Job, p Process, outputs map[string]wire.Value) error {
-	files := 0
-	for id, v := range outputs {
-		if _, known := p.description.Outputs[id]; !known {
-			return fmt.Errorf("output %q is not in the description of process %s", id, p.description.ID)
+func (h *Handler) handOver(job *Job, p Process, outputs wire.Values) (wire.Values, error) {
+	var taken map[string]bool
+	wanted := outputs[:0]
+	for _, v := range outputs { // in order: the first of two outputs gets the file itself
+		if _, known := p.description.Outputs[v.ID]; !known {
+			return nil, fmt.Errorf("output %q is not in the description of process %s", v.ID, p.description.ID)
 		}
-		if !job.Wants(id) {
-			delete(outputs, id)
-		} else if v.File != "" {
-			files++
-		}
-	}
-	if files == 0 {
-		return nil
-	}
-	taken := make(map[string]bool, files)
-	for _, id := range slices.Sorted(maps.Keys(outputs)) { // in order: the first of two outputs gets the file itself
-		v := outputs[id]
-		if v.File == "" {
+		if !job.Wants(v.ID) {
 			continue
 		}
-		path, err := adopt(job, id, v.File, taken)
-		if err != nil {
-			return err
+		if v.File != "" {
+			if taken == nil {
+				taken = make(map[string]bool)
+			}
+			path, err := adopt(job, v.ID, v.File, taken)
+			if err != nil {
+				return nil, err
+			}
+			v.File = path
 		}
-		v.File = path
-		outputs[id] = v
+		wanted = append(wanted, v)
 	}
-	return nil
+	return wanted, nil
 }

@@ -36,12 +36,12 @@ func TestFilePassedThroughIsHandedOverOnceAndNeverRead(t *testing.T) {
 	if err := os.WriteFile(in, []byte("this is not JSON"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	start := wire.Start{JobID: "j", ProcessID: "p", Attempt: 1, Dir: dir, Inputs: map[string]wire.Value{"in": {File: in, Size: 16}}}
+	start := wire.Start{JobID: "j", ProcessID: "p", Attempt: 1, Dir: dir, Inputs: wire.ValuesOf(map[string]wire.Value{"in": {File: in, Size: 16}})}
 	outputs, err := h.Run(context.Background(), start, noEvents{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := outputs["a"].File, outputs["b"].File
+	a, b := outputs.Get("a").File, outputs.Get("b").File
 	if a != in || b == in || filepath.Dir(b) != filepath.Join(dir, "out") {
 		t.Errorf("outputs are %s and %s", a, b)
 	}
@@ -80,8 +80,8 @@ func TestInputsAreCheckedAsByAHost(t *testing.T) {
 		values, err := h.Inputs("p", given)
 		switch {
 		case err == nil && tt.want == "":
-			if string(values["bytes"].Data) != "\x01\x02" {
-				t.Errorf("bytes are %v", values["bytes"])
+			if string(values.Get("bytes").Data) != "\x01\x02" {
+				t.Errorf("bytes are %v", values.Get("bytes"))
 			}
 		case err == nil || err.Error() != tt.want:
 			t.Errorf("%s: error %v, want %q", tt.inputs, err, tt.want)

@@ -93,7 +93,7 @@ func launch(t *testing.T) *instance {
 	return i
 }
 
-func (i *instance) run(t *testing.T, process string, ev wire.Events) (map[string]wire.Value, error) {
+func (i *instance) run(t *testing.T, process string, ev wire.Events) (wire.Values, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
@@ -123,7 +123,7 @@ func TestServesAHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	outputs, err := i.run(t, "print", events{})
-	if err != nil || string(outputs["done"].JSON) != "true" {
+	if err != nil || string(outputs.Get("done").JSON) != "true" {
 		t.Errorf("outputs %v, %v", outputs, err)
 	}
 	eventually(t, "the log line arrives", func() bool {

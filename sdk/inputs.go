@@ -17,11 +17,11 @@ import (
 
 // decodeInputs fills the struct into with the values, and reports every one
 // that does not fit its Go type.
-func decodeInputs(job *Job, fields []field, values map[string]wire.Value, into reflect.Value) error {
+func decodeInputs(job *Job, fields []field, values wire.Values, into reflect.Value) error {
 	var faults []ogc.Fault
 	for i := range fields {
 		f := &fields[i]
-		v, ok := values[f.Name]
+		v, ok := values.Lookup(f.Name)
 		if !ok {
 			if !f.Optional {
 				faults = append(faults, ogc.Fault{Input: f.Name, Message: "is required"})

@@ -16,7 +16,7 @@ import (
 // Inputs checks the inputs of a process as a host does, where there is none:
 // for the run command and for tests. Values are plain, without the standard's
 // wrapping. Its error is a *wire.Problem with every fault.
-func (h *Handler) Inputs(processID string, given map[string]json.RawMessage) (map[string]wire.Value, error) {
+func (h *Handler) Inputs(processID string, given map[string]json.RawMessage) (wire.Values, error) {
 	p, ok := h.processes[processID]
 	if !ok {
 		return nil, &wire.Problem{Kind: wire.NoSuchProcess, Title: "no such process",
@@ -28,7 +28,7 @@ func (h *Handler) Inputs(processID string, given map[string]json.RawMessage) (ma
 			faults = append(faults, ogc.Fault{Input: id, Message: "is not an input of process " + processID})
 		}
 	}
-	values := make(map[string]wire.Value, len(given))
+	values := make(wire.Values, 0, len(given))
 	for _, id := range slices.Sorted(maps.Keys(p.description.Inputs)) {
 		in := p.description.Inputs[id]
 		v, found, err := checkInput(id, in, given[id])
@@ -37,7 +37,7 @@ func (h *Handler) Inputs(processID string, given map[string]json.RawMessage) (ma
 		}
 		faults = append(faults, found...)
 		if v != nil {
-			values[id] = *v
+			values = append(values, wire.Named{ID: id, Value: *v})
 		}
 	}
 	if len(faults) > 0 {
@@ -97,12 +97,12 @@ func checkInput(id string, in ogc.Input, text json.RawMessage) (*wire.Value, []o
 // Outputs takes the outputs of a process as they came over the wire. Its error
 // lists those that are not as the description says: a mistake of the process,
 // which hosts do not look for. The outputs are returned all the same.
-func (h *Handler) Outputs(processID string, values map[string]wire.Value) (map[string]Value, error) {
+func (h *Handler) Outputs(processID string, values wire.Values) (map[string]Value, error) {
 	p := h.processes[processID]
 	outputs := make(map[string]Value, len(values))
 	var wrong []error
-	for _, id := range slices.Sorted(maps.Keys(values)) {
-		v := Value{values[id]}
+	for _, n := range values {
+		id, v := n.ID, Value{n.Value}
 		outputs[id] = v
 		if !v.IsJSON() {
 			continue

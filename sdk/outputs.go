@@ -10,8 +10,8 @@ import (
 
 // encodeOutputs turns the fields of the struct v into the outputs that are
 // wanted. Optional ones are left out while they are empty.
-func encodeOutputs(job *Job, fields []field, v reflect.Value) (map[string]wire.Value, error) {
-	outputs := make(map[string]wire.Value, len(fields))
+func encodeOutputs(job *Job, fields []field, v reflect.Value) (wire.Values, error) {
+	outputs := make(wire.Values, 0, len(fields))
 	for i := range fields {
 		f := &fields[i]
 		if !job.Wants(f.Name) {
@@ -25,7 +25,7 @@ func encodeOutputs(job *Job, fields []field, v reflect.Value) (map[string]wire.V
 		if err != nil {
 			return nil, fmt.Errorf("output %s: %w", f.Name, err)
 		}
-		outputs[f.Name] = out.wire
+		outputs = append(outputs, wire.Named{ID: f.Name, Value: out.wire})
 	}
 	return outputs, nil
 }

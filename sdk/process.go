@@ -52,7 +52,7 @@ const (
 type Process struct {
 	description ogc.Process
 	policy      Policy
-	run         func(*Job, map[string]wire.Value) (map[string]wire.Value, error)
+	run         func(*Job, wire.Values) (wire.Values, error)
 	err         error // what is wrong with it
 }
 
@@ -74,7 +74,7 @@ func New[I, O any](info Info, f func(*Job, I) (O, error)) Process {
 	}
 	p.description.Inputs = inputDescriptions(in)
 	p.description.Outputs = outputDescriptions(out)
-	p.run = func(job *Job, values map[string]wire.Value) (map[string]wire.Value, error) {
+	p.run = func(job *Job, values wire.Values) (wire.Values, error) {
 		var inputs I
 		if err := decodeInputs(job, in, values, reflect.ValueOf(&inputs).Elem()); err != nil {
 			return nil, err
@@ -105,19 +105,19 @@ func Raw(description ogc.Process, f func(*Job, map[string]Value) (map[string]Val
 	return p
 }
 
-func raw(f func(*Job, map[string]Value) (map[string]Value, error)) func(*Job, map[string]wire.Value) (map[string]wire.Value, error) {
-	return func(job *Job, given map[string]wire.Value) (map[string]wire.Value, error) {
+func raw(f func(*Job, map[string]Value) (map[string]Value, error)) func(*Job, wire.Values) (wire.Values, error) {
+	return func(job *Job, given wire.Values) (wire.Values, error) {
 		inputs := make(map[string]Value, len(given))
-		for id, v := range given {
-			inputs[id] = Value{v}
+		for _, v := range given {
+			inputs[v.ID] = Value{v.Value}
 		}
 		outputs, err := f(job, inputs)
 		if err != nil {
 			return nil, err
 		}
-		values := make(map[string]wire.Value, len(outputs))
-		for id, v := range outputs {
-			values[id] = v.wire
+		values := make(wire.Values, 0, len(outputs))
+		for _, id := range slices.Sorted(maps.Keys(outputs)) {
+			values = append(values, wire.Named{ID: id, Value: outputs[id].wire})
 		}
 		return values, nil
 	}

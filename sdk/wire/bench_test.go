@@ -28,7 +28,7 @@ var callers = []int{1, 16, 64}
 func BenchmarkSession(b *testing.B) {
 	conn, pid := child(b)
 	session := open(b, conn)
-	inputs := map[string]wire.Value{"in": {JSON: benchInput}}
+	inputs := wire.ValuesOf(map[string]wire.Value{"in": {JSON: benchInput}})
 	bench(b, pid, func(ctx context.Context, id string) error {
 		out, err := session.Run(ctx, wire.Start{JobID: id, ProcessID: "echo", Attempt: 1, Inputs: inputs}, 0, discard{})
 		if err == nil && len(out) != 1 {

@@ -116,7 +116,7 @@ func wantBusy(t *testing.T, err error) {
 func TestDrainRefusesJobsAndWaits(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	_, conn := serve(t, &handler{run: map[string]runFunc{"p": func(_ context.Context, _ wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+	_, conn := serve(t, &handler{run: map[string]runFunc{"p": func(_ context.Context, _ wire.Start, ev wire.Events) (wire.Values, error) {
 		ev.Progress(1, "")
 		<-release
 		return nil, nil

@@ -104,7 +104,7 @@ func TestMessagesOutOfPlaceAreIgnored(t *testing.T) {
 		}
 	})
 	out, err := session.Run(t.Context(), wire.Start{JobID: "1"}, 0, discard{})
-	if err != nil || len(out) != 1 || string(out["a"].JSON) != "1" {
+	if err != nil || len(out) != 1 || string(out.Get("a").JSON) != "1" {
 		t.Errorf("got %v, %v", out, err)
 	}
 	eventually(t, "five messages are ignored", func() bool { return session.Ignored() == 5 })
@@ -214,7 +214,7 @@ func TestFilesOutsideTheJobDirectoryAreRefused(t *testing.T) {
 			var broken *wire.ContractError
 			switch {
 			case test.detail == "":
-				if err != nil || out["x"].File != filepath.Join(dir, test.path) || out["x"].Size != 5 {
+				if err != nil || out.Get("x").File != filepath.Join(dir, test.path) || out.Get("x").Size != 5 {
 					t.Errorf("got %v, %v", out, err)
 				}
 			case !errors.As(err, &broken) || !strings.Contains(broken.Detail, test.detail):
@@ -257,7 +257,7 @@ func TestEndBeforeTheLossIsKept(t *testing.T) {
 		return nil
 	}))
 	out, err := session.Run(t.Context(), wire.Start{JobID: "1"}, 0, discard{})
-	if err != nil || string(out["x"].JSON) != "1" {
+	if err != nil || string(out.Get("x").JSON) != "1" {
 		t.Errorf("got %v, %v", out, err)
 	}
 }
@@ -277,7 +277,7 @@ func TestDeafPluginBlocksNobodyForEver(t *testing.T) {
 	const jobs = 300
 	ctx, cancel := context.WithCancelCause(t.Context())
 	results := make(chan error, jobs)
-	big := map[string]wire.Value{"x": {Data: make([]byte, 64<<10)}}
+	big := wire.ValuesOf(map[string]wire.Value{"x": {Data: make([]byte, 64<<10)}})
 	for i := range jobs {
 		go func() {
 			_, err := session.Run(ctx, wire.Start{JobID: string(rune('a' + i)), Inputs: big}, 0, discard{})

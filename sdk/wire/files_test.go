@@ -18,10 +18,10 @@ import (
 )
 
 // copyFiles copies each input file to an output of the same id.
-func copyFiles(_ context.Context, st wire.Start, _ wire.Events) (map[string]wire.Value, error) {
-	outputs := make(map[string]wire.Value, len(st.Inputs))
-	for id, v := range st.Inputs {
-		path := filepath.Join(st.Dir, "out", id)
+func copyFiles(_ context.Context, st wire.Start, _ wire.Events) (wire.Values, error) {
+	outputs := make(wire.Values, 0, len(st.Inputs))
+	for _, v := range st.Inputs {
+		path := filepath.Join(st.Dir, "out", v.ID)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return nil, err
 		}
@@ -37,14 +37,14 @@ func copyFiles(_ context.Context, st wire.Start, _ wire.Events) (map[string]wire
 		if err = errors.Join(err, in.Close()); err != nil {
 			return nil, err
 		}
-		outputs[id] = wire.Value{File: path, MediaType: v.MediaType}
+		outputs = append(outputs, wire.Named{ID: v.ID, Value: wire.Value{File: path, MediaType: v.MediaType}})
 	}
 	return outputs, nil
 }
 
 // heap returns the most memory its process ever took for its heap, in bytes.
-func heap(context.Context, wire.Start, wire.Events) (map[string]wire.Value, error) {
-	return map[string]wire.Value{"heap": {JSON: json.RawMessage(strconv.FormatUint(heapPeak(), 10))}}, nil
+func heap(context.Context, wire.Start, wire.Events) (wire.Values, error) {
+	return wire.ValuesOf(map[string]wire.Value{"heap": {JSON: json.RawMessage(strconv.FormatUint(heapPeak(), 10))}}), nil
 }
 
 func heapPeak() uint64 {
@@ -66,7 +66,7 @@ func TestBulkCrossesAsFilesWithoutMemory(t *testing.T) {
 	}
 	writePattern(t, input, size)
 	pluginBefore, hostBefore := pluginHeap(t, session), heapPeak()
-	st := wire.Start{JobID: "1", ProcessID: "copy", Dir: dir, Inputs: map[string]wire.Value{"big": {File: input, MediaType: "image/tiff"}}}
+	st := wire.Start{JobID: "1", ProcessID: "copy", Dir: dir, Inputs: wire.ValuesOf(map[string]wire.Value{"big": {File: input, MediaType: "image/tiff"}})}
 	out, err := session.Run(t.Context(), st, 0, discard{})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestBulkCrossesAsFilesWithoutMemory(t *testing.T) {
 	if grown := int64(pluginHeap(t, session) - pluginBefore); grown > bound {
 		t.Errorf("the heap of the plugin end grew by %d bytes", grown)
 	}
-	got := out["big"]
+	got := out.Get("big")
 	if got.Size != size || got.MediaType != "image/tiff" || got.File != filepath.Join(dir, "out", "big") {
 		t.Errorf("got %+v", got)
 	}
@@ -92,7 +92,7 @@ func pluginHeap(t *testing.T, s *wire.Session) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := strconv.ParseUint(string(out["heap"].JSON), 10, 64)
+	n, err := strconv.ParseUint(string(out.Get("heap").JSON), 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,31 +135,31 @@ func TestLargeValuesCrossAsFiles(t *testing.T) {
 	large := json.RawMessage(`"` + strings.Repeat("a", wire.InlineMaxBytes) + `"`)
 	bytesIn := bytes.Repeat([]byte{7}, wire.InlineMaxBytes+1)
 	starts := make(chan wire.Start, 1)
-	session := newSession(t, map[string]runFunc{"p": func(_ context.Context, st wire.Start, _ wire.Events) (map[string]wire.Value, error) {
+	session := newSession(t, map[string]runFunc{"p": func(_ context.Context, st wire.Start, _ wire.Events) (wire.Values, error) {
 		starts <- st
-		return map[string]wire.Value{"../out/x y": {JSON: large}, ".._out_x_y": {JSON: large}, "b": {Data: bytesIn}, "s": {JSON: json.RawMessage(`1`)}}, nil
+		return wire.ValuesOf(map[string]wire.Value{"../out/x y": {JSON: large}, ".._out_x_y": {JSON: large}, "b": {Data: bytesIn}, "s": {JSON: json.RawMessage(`1`)}}), nil
 	}})
 	dir := filepath.Join(t.TempDir(), "job", "1") // not there yet
-	inputs := map[string]wire.Value{"a/b": {JSON: large}, "b": {Data: bytesIn}, "s": {JSON: json.RawMessage(`1`)}}
+	inputs := wire.ValuesOf(map[string]wire.Value{"a/b": {JSON: large}, "b": {Data: bytesIn}, "s": {JSON: json.RawMessage(`1`)}})
 	out, err := session.Run(t.Context(), wire.Start{JobID: "1", ProcessID: "p", Dir: dir, Inputs: inputs}, 0, discard{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := (<-starts).Inputs
-	checkFile(t, in["a/b"], filepath.Join(dir, "in", "a_b"), large, "")
-	checkFile(t, in["b"], filepath.Join(dir, "in", "b"), bytesIn, "application/octet-stream")
-	checkFile(t, out["b"], filepath.Join(dir, "out", "b"), bytesIn, "application/octet-stream")
-	if out["../out/x y"].File == out[".._out_x_y"].File {
+	checkFile(t, in.Get("a/b"), filepath.Join(dir, "in", "a_b"), large, "")
+	checkFile(t, in.Get("b"), filepath.Join(dir, "in", "b"), bytesIn, "application/octet-stream")
+	checkFile(t, out.Get("b"), filepath.Join(dir, "out", "b"), bytesIn, "application/octet-stream")
+	if out.Get("../out/x y").File == out.Get(".._out_x_y").File {
 		t.Error("two outputs share a file")
 	}
 	for _, id := range []string{"../out/x y", ".._out_x_y"} {
-		checkFile(t, out[id], out[id].File, large, "")
-		if filepath.Dir(out[id].File) != filepath.Join(dir, "out") {
-			t.Errorf("%s is in %s", id, out[id].File)
+		checkFile(t, out.Get(id), out.Get(id).File, large, "")
+		if filepath.Dir(out.Get(id).File) != filepath.Join(dir, "out") {
+			t.Errorf("%s is in %s", id, out.Get(id).File)
 		}
 	}
-	if string(in["s"].JSON) != "1" || string(out["s"].JSON) != "1" {
-		t.Errorf("small values: %v, %v", in["s"], out["s"])
+	if string(in.Get("s").JSON) != "1" || string(out.Get("s").JSON) != "1" {
+		t.Errorf("small values: %v, %v", in.Get("s"), out.Get("s"))
 	}
 }
 
@@ -182,23 +182,23 @@ func checkFile(t *testing.T, v wire.Value, path string, content []byte, mediaTyp
 func TestManyMiddlingValuesCross(t *testing.T) {
 	t.Parallel()
 	session := newSession(t, map[string]runFunc{"echo": echo})
-	inputs := make(map[string]wire.Value)
+	var inputs wire.Values
 	for i := range 100 {
-		inputs[strconv.Itoa(i)] = wire.Value{Data: bytes.Repeat([]byte{byte(i)}, 200<<10), MediaType: "image/png"}
+		inputs = append(inputs, wire.Named{ID: strconv.Itoa(i), Value: wire.Value{Data: bytes.Repeat([]byte{byte(i)}, 200<<10), MediaType: "image/png"}})
 	}
 	out, err := session.Run(t.Context(), wire.Start{JobID: "1", ProcessID: "echo", Dir: t.TempDir(), Inputs: inputs}, 0, discard{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for id, in := range inputs {
-		got := out[id].Data
-		if out[id].File != "" {
-			if got, err = os.ReadFile(out[id].File); err != nil {
+	for _, in := range inputs {
+		got := out.Get(in.ID).Data
+		if file := out.Get(in.ID).File; file != "" {
+			if got, err = os.ReadFile(file); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if !bytes.Equal(got, in.Data) {
-			t.Errorf("value %s differs", id)
+			t.Errorf("value %s differs", in.ID)
 		}
 	}
 }
@@ -210,7 +210,7 @@ func TestInlineLimitOfTheHostHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := open(t, conn).Run(t.Context(), wire.Start{JobID: "1", ProcessID: "p", Dir: t.TempDir()}, 0, discard{})
-	if err != nil || out["v"].File == "" {
+	if err != nil || out.Get("v").File == "" {
 		t.Errorf("got %+v, %v", out, err)
 	}
 }
@@ -224,10 +224,10 @@ func TestInputThatCannotCrossFailsTheRun(t *testing.T) {
 	}
 	large := wire.Value{Data: make([]byte, wire.InlineMaxBytes+1)}
 	tests := map[string]wire.Start{
-		"file outside":     {Dir: t.TempDir(), Inputs: map[string]wire.Value{"a": {File: outside}}},
-		"no directory":     {Inputs: map[string]wire.Value{"a": large}},
-		"empty value":      {Inputs: map[string]wire.Value{"a": {}}},
-		"id not UTF-8":     {Inputs: map[string]wire.Value{"\xff": {Data: []byte{}}}},
+		"file outside":     {Dir: t.TempDir(), Inputs: wire.ValuesOf(map[string]wire.Value{"a": {File: outside}})},
+		"no directory":     {Inputs: wire.ValuesOf(map[string]wire.Value{"a": large})},
+		"empty value":      {Inputs: wire.ValuesOf(map[string]wire.Value{"a": {}})},
+		"id not UTF-8":     {Inputs: wire.ValuesOf(map[string]wire.Value{"\xff": {Data: []byte{}}})},
 		"job id not UTF-8": {ProcessID: "\xff"},
 	}
 	for name, st := range tests {

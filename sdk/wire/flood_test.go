@@ -16,7 +16,7 @@ func TestFloodIsThinned(t *testing.T) {
 	t.Parallel()
 	const events = 100_000
 	over := make(chan struct{})
-	session := newSession(t, map[string]runFunc{"echo": echo, "flood": func(ctx context.Context, _ wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+	session := newSession(t, map[string]runFunc{"echo": echo, "flood": func(ctx context.Context, _ wire.Start, ev wire.Events) (wire.Values, error) {
 		for i := range events {
 			ev.Progress(float64(i)/events, "")
 			ev.Log(slog.LevelInfo, strings.Repeat("x", 1000), nil)

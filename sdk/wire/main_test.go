@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-type runFunc func(ctx context.Context, st wire.Start, ev wire.Events) (map[string]wire.Value, error)
+type runFunc func(ctx context.Context, st wire.Start, ev wire.Events) (wire.Values, error)
 
 // handler is a wire.Handler of functions by process id.
 type handler struct {
@@ -60,7 +60,7 @@ func (h *handler) Configure(_ context.Context, settings json.RawMessage, l wire.
 	return h.configure(settings, l)
 }
 
-func (h *handler) Run(ctx context.Context, st wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+func (h *handler) Run(ctx context.Context, st wire.Start, ev wire.Events) (wire.Values, error) {
 	run, ok := h.run[st.ProcessID]
 	if !ok {
 		return nil, &wire.Problem{Kind: wire.NoSuchProcess, Title: "no such process", Detail: st.ProcessID}
@@ -69,12 +69,12 @@ func (h *handler) Run(ctx context.Context, st wire.Start, ev wire.Events) (map[s
 }
 
 // echo returns its inputs as outputs.
-func echo(_ context.Context, st wire.Start, _ wire.Events) (map[string]wire.Value, error) {
+func echo(_ context.Context, st wire.Start, _ wire.Events) (wire.Values, error) {
 	return st.Inputs, nil
 }
 
 // untilCancelled returns the cause of its context.
-func untilCancelled(ctx context.Context, _ wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+func untilCancelled(ctx context.Context, _ wire.Start, ev wire.Events) (wire.Values, error) {
 	ev.Progress(1, "waiting")
 	<-ctx.Done()
 	return nil, context.Cause(ctx)
@@ -247,17 +247,17 @@ var unaryService = grpc.ServiceDesc{
 		if err := decode(in); err != nil {
 			return nil, err
 		}
-		st := wire.Start{JobID: in.GetJobId(), ProcessID: in.GetStart().GetProcessId(), Inputs: map[string]wire.Value{}}
+		st := wire.Start{JobID: in.GetJobId(), ProcessID: in.GetStart().GetProcessId()}
 		for _, v := range in.GetStart().GetInputs() {
-			st.Inputs[v.GetId()] = wire.Value{JSON: v.GetJson()}
+			st.Inputs = append(st.Inputs, wire.Named{ID: v.GetId(), Value: wire.Value{JSON: v.GetJson()}})
 		}
 		outputs, err := srv.(wire.Handler).Run(ctx, st, &recorder{})
 		if err != nil {
 			return nil, err
 		}
 		out := &processv1.Succeeded{}
-		for id, v := range outputs {
-			out.Outputs = append(out.Outputs, &processv1.Value{Id: id, Kind: &processv1.Value_Json{Json: v.JSON}})
+		for _, v := range outputs {
+			out.Outputs = append(out.Outputs, &processv1.Value{Id: v.ID, Kind: &processv1.Value_Json{Json: v.JSON}})
 		}
 		return &processv1.PluginMessage{JobId: in.GetJobId(), Kind: &processv1.PluginMessage_Succeeded{Succeeded: out}}, nil
 	}}},

@@ -74,10 +74,10 @@ func TestAnyInterleavingGivesEachJobItsOwn(t *testing.T) {
 	})
 }
 
-func outcome(out map[string]wire.Value, err error) string {
+func outcome(out wire.Values, err error) string {
 	text := make(map[string]string, len(out))
-	for id, v := range out {
-		text[id] = string(v.JSON)
+	for _, v := range out {
+		text[v.ID] = string(v.JSON)
 	}
 	return fmt.Sprint(text, err)
 }
@@ -88,7 +88,7 @@ func drawScripts(t *rapid.T) (scripts [][]*message, want []string) {
 		id, seq := strconv.Itoa(i), uint64(0)
 		next := func() uint64 { seq++; return seq }
 		var script []*message
-		outputs := make(map[string]wire.Value)
+		var outputs wire.Values
 		for range rapid.IntRange(0, 6).Draw(t, "messages") {
 			switch rapid.IntRange(0, 2).Draw(t, "kind") {
 			case 0:
@@ -98,7 +98,7 @@ func drawScripts(t *rapid.T) (scripts [][]*message, want []string) {
 			case 2:
 				name, value := fmt.Sprint("o", seq), fmt.Sprintf("[%d,%d]", i, seq)
 				script = append(script, output(id, next(), name, jsonValue(value)))
-				outputs[name] = wire.Value{JSON: []byte(value)}
+				outputs = append(outputs, wire.Named{ID: name, Value: wire.Value{JSON: []byte(value)}})
 			}
 		}
 		var err error

@@ -24,7 +24,7 @@ type run struct {
 	grace   time.Duration
 	events  Events
 	dir     jobDir
-	outputs map[string]Value
+	outputs Values
 
 	// cause is why the job was told to end: the cause of its context, or a
 	// *ContractError. What else the plugin
@@ -55,7 +55,7 @@ const maxReason = 4 << 10
 //   - context.Cause(ctx) when ctx ended first, whatever became of the job,
 //   - an *UnresponsiveError when a cancelled job did not end in time,
 //   - a *LostError when the session broke.
-func (s *Session) Run(ctx context.Context, st Start, grace time.Duration, ev Events) (map[string]Value, error) {
+func (s *Session) Run(ctx context.Context, st Start, grace time.Duration, ev Events) (Values, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -102,7 +102,7 @@ func (r *run) notify() {
 }
 
 // follow waits for the end of a job whose start is on its way.
-func (r *run) follow(ctx context.Context) (map[string]Value, error) {
+func (r *run) follow(ctx context.Context) (Values, error) {
 	ended := ctx.Done()
 	for {
 		select {
@@ -174,10 +174,7 @@ func (r *run) accept(w *processv1.Value) {
 		r.stop(broken("output %.200q: %v", w.GetId(), err))
 		return
 	}
-	if r.outputs == nil {
-		r.outputs = make(map[string]Value)
-	}
-	r.outputs[w.GetId()] = v
+	r.outputs = append(r.outputs, Named{w.GetId(), v})
 }
 
 // stop asks the plugin to cancel the job, once.
@@ -198,7 +195,7 @@ func (r *run) stop(cause error) {
 }
 
 // result is the result of a job that has ended.
-func (r *run) result(ctx context.Context, end *processv1.PluginMessage) (map[string]Value, error) {
+func (r *run) result(ctx context.Context, end *processv1.PluginMessage) (Values, error) {
 	if r.cause != nil {
 		return nil, r.cause
 	}

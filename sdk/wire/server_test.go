@@ -83,7 +83,7 @@ func TestShortJobIsAnsweredByOneMessage(t *testing.T) {
 
 func TestAcceptedOfALongJobLeavesByItself(t *testing.T) {
 	t.Parallel()
-	_, conn := serve(t, &handler{run: map[string]runFunc{"p": func(ctx context.Context, _ wire.Start, _ wire.Events) (map[string]wire.Value, error) {
+	_, conn := serve(t, &handler{run: map[string]runFunc{"p": func(ctx context.Context, _ wire.Start, _ wire.Events) (wire.Values, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}})
@@ -99,7 +99,7 @@ func TestAcceptedOfALongJobLeavesByItself(t *testing.T) {
 func TestAbortFailsTheJobsThatRunAndThoseThatWouldStart(t *testing.T) {
 	t.Parallel()
 	started := make(chan struct{})
-	server, conn := serve(t, &handler{run: map[string]runFunc{"p": func(ctx context.Context, _ wire.Start, _ wire.Events) (map[string]wire.Value, error) {
+	server, conn := serve(t, &handler{run: map[string]runFunc{"p": func(ctx context.Context, _ wire.Start, _ wire.Events) (wire.Values, error) {
 		close(started)
 		<-ctx.Done()
 		return nil, errors.New("whatever")
@@ -119,7 +119,7 @@ func TestAbortFailsTheJobsThatRunAndThoseThatWouldStart(t *testing.T) {
 
 func TestCancelIsAnsweredByCancelled(t *testing.T) {
 	t.Parallel()
-	_, conn := serve(t, &handler{run: map[string]runFunc{"p": func(ctx context.Context, _ wire.Start, _ wire.Events) (map[string]wire.Value, error) {
+	_, conn := serve(t, &handler{run: map[string]runFunc{"p": func(ctx context.Context, _ wire.Start, _ wire.Events) (wire.Values, error) {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
 	}}})
@@ -226,7 +226,7 @@ func TestInputFilesOutsideTheJobDirectoryAreRefused(t *testing.T) {
 func TestEventsAfterTheEndAreDropped(t *testing.T) {
 	t.Parallel()
 	late := make(chan wire.Events, 1)
-	_, conn := serve(t, &handler{run: map[string]runFunc{"echo": echo, "p": func(_ context.Context, _ wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+	_, conn := serve(t, &handler{run: map[string]runFunc{"echo": echo, "p": func(_ context.Context, _ wire.Start, ev wire.Events) (wire.Values, error) {
 		late <- ev
 		return nil, nil
 	}}})

@@ -79,7 +79,7 @@ type deadlineContext struct {
 
 func (c deadlineContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-func (j *serverJob) succeeded(dir *jobDir, outputs map[string]Value) *processv1.PluginMessage {
+func (j *serverJob) succeeded(dir *jobDir, outputs Values) *processv1.PluginMessage {
 	if len(outputs) > maxValues {
 		return failed(&Problem{Title: "too many outputs", Detail: fmt.Sprintf("the process returned %d outputs, more than %d", len(outputs), maxValues)})
 	}

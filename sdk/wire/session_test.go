@@ -32,12 +32,12 @@ func TestRunReturnsWhatTheProcessReturned(t *testing.T) {
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			st := wire.Start{JobID: name, ProcessID: "echo", Inputs: map[string]wire.Value{"v": want}}
+			st := wire.Start{JobID: name, ProcessID: "echo", Inputs: wire.ValuesOf(map[string]wire.Value{"v": want})}
 			got, err := session.Run(t.Context(), st, 0, discard{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(map[string]wire.Value{"v": want}, got); diff != "" {
+			if diff := cmp.Diff(wire.ValuesOf(map[string]wire.Value{"v": want}), got); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -47,7 +47,7 @@ func TestRunReturnsWhatTheProcessReturned(t *testing.T) {
 func TestStartCrossesWhole(t *testing.T) {
 	t.Parallel()
 	starts := make(chan wire.Start, 2)
-	session := newSession(t, map[string]runFunc{"p": func(ctx context.Context, st wire.Start, _ wire.Events) (map[string]wire.Value, error) {
+	session := newSession(t, map[string]runFunc{"p": func(ctx context.Context, st wire.Start, _ wire.Events) (wire.Values, error) {
 		if deadline, ok := ctx.Deadline(); ok != !st.Deadline.IsZero() || !deadline.Equal(st.Deadline) {
 			return nil, fmt.Errorf("deadline of the context is %v", deadline)
 		}
@@ -56,12 +56,12 @@ func TestStartCrossesWhole(t *testing.T) {
 	}})
 	for _, want := range []wire.Start{
 		{
-			JobID: "1", ProcessID: "p", Attempt: 2, Inputs: map[string]wire.Value{"a": {JSON: json.RawMessage(`1`)}},
+			JobID: "1", ProcessID: "p", Attempt: 2, Inputs: wire.ValuesOf(map[string]wire.Value{"a": {JSON: json.RawMessage(`1`)}}),
 			Outputs: map[string]string{"x": "image/png", "y": ""}, Dir: t.TempDir(),
 			Deadline: time.Now().Add(time.Hour).UTC(), Trace: map[string]string{"traceparent": "00-1-2-01"},
 		},
-		{JobID: "2", ProcessID: "p", Attempt: 1, Inputs: map[string]wire.Value{}, Outputs: map[string]string{}},
-		{JobID: "3", ProcessID: "p", Attempt: 1, Inputs: map[string]wire.Value{}},
+		{JobID: "2", ProcessID: "p", Attempt: 1, Inputs: wire.ValuesOf(map[string]wire.Value{}), Outputs: map[string]string{}},
+		{JobID: "3", ProcessID: "p", Attempt: 1, Inputs: wire.ValuesOf(map[string]wire.Value{})},
 	} {
 		if _, err := session.Run(t.Context(), want, 0, discard{}); err != nil {
 			t.Fatal(err)
@@ -87,21 +87,21 @@ func TestErrorsOfTheHandlerCrossAsProblems(t *testing.T) {
 		"any error":       {fails(errTest), wire.Problem{Title: "the process failed", Detail: errTest.Error()}},
 		"not UTF-8":       {fails(errors.New("a\xffb")), wire.Problem{Title: "the process failed", Detail: "a\uFFFDb"}},
 		"panic": {
-			func(context.Context, wire.Start, wire.Events) (map[string]wire.Value, error) { panic("boom") },
+			func(context.Context, wire.Start, wire.Events) (wire.Values, error) { panic("boom") },
 			wire.Problem{Kind: wire.Panicked, Title: "the process panicked", Detail: "panic: boom"},
 		},
 		"goroutine ended": {
-			func(context.Context, wire.Start, wire.Events) (map[string]wire.Value, error) {
+			func(context.Context, wire.Start, wire.Events) (wire.Values, error) {
 				runtime.Goexit()
 				return nil, nil
 			},
 			wire.Problem{Title: "the process failed", Detail: "the process ended its goroutine without a result"},
 		},
 		"too many outputs": {
-			func(context.Context, wire.Start, wire.Events) (map[string]wire.Value, error) {
-				outputs := make(map[string]wire.Value)
+			func(context.Context, wire.Start, wire.Events) (wire.Values, error) {
+				var outputs wire.Values
 				for i := range 1025 {
-					outputs[fmt.Sprint(i)] = wire.Value{JSON: json.RawMessage("1")}
+					outputs = append(outputs, wire.Named{ID: fmt.Sprint(i), Value: wire.Value{JSON: json.RawMessage("1")}})
 				}
 				return outputs, nil
 			},
@@ -145,14 +145,14 @@ func TestPanicLeavesItsStackInTheLog(t *testing.T) {
 	}
 }
 
-func panicsDeep(context.Context, wire.Start, wire.Events) (map[string]wire.Value, error) {
+func panicsDeep(context.Context, wire.Start, wire.Events) (wire.Values, error) {
 	var values []int
 	return nil, fmt.Errorf("%d", values[3])
 }
 
 func TestEventsArriveInOrder(t *testing.T) {
 	t.Parallel()
-	session := newSession(t, map[string]runFunc{"p": func(_ context.Context, _ wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+	session := newSession(t, map[string]runFunc{"p": func(_ context.Context, _ wire.Start, ev wire.Events) (wire.Values, error) {
 		ev.Log(slog.LevelDebug, "one", nil)
 		ev.Log(slog.LevelInfo, "two", json.RawMessage(`{"a":1}`))
 		ev.Log(slog.LevelWarn, "three", json.RawMessage(`{`))
@@ -175,7 +175,7 @@ func TestEventsArriveInOrder(t *testing.T) {
 func TestCancelReachesTheHandlerWithReasonAndGrace(t *testing.T) {
 	t.Parallel()
 	causes := make(chan error, 1)
-	session := newSession(t, map[string]runFunc{"p": func(ctx context.Context, st wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+	session := newSession(t, map[string]runFunc{"p": func(ctx context.Context, st wire.Start, ev wire.Events) (wire.Values, error) {
 		_, err := untilCancelled(ctx, st, ev)
 		causes <- err
 		return nil, err
@@ -195,9 +195,9 @@ func TestCancelReachesTheHandlerWithReasonAndGrace(t *testing.T) {
 
 func TestSuccessAfterCancelCountsAsCancelled(t *testing.T) {
 	t.Parallel()
-	session := newSession(t, map[string]runFunc{"p": func(ctx context.Context, st wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+	session := newSession(t, map[string]runFunc{"p": func(ctx context.Context, st wire.Start, ev wire.Events) (wire.Values, error) {
 		_, _ = untilCancelled(ctx, st, ev)
-		return map[string]wire.Value{"v": {JSON: json.RawMessage(`1`)}}, nil
+		return wire.ValuesOf(map[string]wire.Value{"v": {JSON: json.RawMessage(`1`)}}), nil
 	}})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	events := &recorder{on: func() { cancel(errTest) }}
@@ -210,7 +210,7 @@ func TestSuccessAfterCancelCountsAsCancelled(t *testing.T) {
 func TestJobThatIgnoresCancelIsGivenUpAfterTheGrace(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	session := newSession(t, map[string]runFunc{"stubborn": func(_ context.Context, _ wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+	session := newSession(t, map[string]runFunc{"stubborn": func(_ context.Context, _ wire.Start, ev wire.Events) (wire.Values, error) {
 		ev.Progress(1, "")
 		<-release
 		return nil, nil
@@ -326,12 +326,12 @@ func TestOneSessionAtATime(t *testing.T) {
 }
 
 func fails(err error) runFunc {
-	return func(context.Context, wire.Start, wire.Events) (map[string]wire.Value, error) { return nil, err }
+	return func(context.Context, wire.Start, wire.Events) (wire.Values, error) { return nil, err }
 }
 
 func returns(v wire.Value) runFunc {
-	return func(context.Context, wire.Start, wire.Events) (map[string]wire.Value, error) {
-		return map[string]wire.Value{"v": v}, nil
+	return func(context.Context, wire.Start, wire.Events) (wire.Values, error) {
+		return wire.ValuesOf(map[string]wire.Value{"v": v}), nil
 	}
 }
 

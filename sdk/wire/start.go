@@ -59,7 +59,7 @@ func startFromWire(d *jobDir, id string, w *processv1.Start) (Start, error) {
 		JobID:     id,
 		ProcessID: w.GetProcessId(),
 		Attempt:   int(w.GetAttempt()),
-		Inputs:    make(map[string]Value, len(w.GetInputs())),
+		Inputs:    make(Values, 0, len(w.GetInputs())),
 		Dir:       w.GetJobDir(),
 		Deadline:  deadline(w),
 		Trace:     w.GetTrace(),
@@ -69,7 +69,7 @@ func startFromWire(d *jobDir, id string, w *processv1.Start) (Start, error) {
 		if err != nil {
 			return Start{}, fmt.Errorf("input %q: %w", v.GetId(), err)
 		}
-		st.Inputs[v.GetId()] = in
+		st.Inputs = append(st.Inputs, Named{v.GetId(), in})
 	}
 	if w.GetOutputs() != nil {
 		st.Outputs = make(map[string]string, len(w.GetOutputs().GetOutputs()))

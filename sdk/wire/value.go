@@ -30,13 +30,14 @@ const valueOverhead = 32
 // valuesToWire converts values that go out. What is larger than inlineMax, or
 // does not fit any more, is written to files of the directory sub. It also
 // returns the size of the result on the wire, in bytes, roughly.
-func valuesToWire(d *jobDir, sub string, values map[string]Value, inlineMax int) ([]*processv1.Value, int, error) {
+func valuesToWire(d *jobDir, sub string, values Values, inlineMax int) ([]*processv1.Value, int, error) {
 	if len(values) == 0 {
 		return nil, 0, nil
 	}
 	ws := make([]*processv1.Value, 0, len(values))
 	room, size := maxInlineTotal, 0
-	for id, v := range values {
+	for _, n := range values {
+		id, v := n.ID, n.Value
 		if !utf8.ValidString(id) || !utf8.ValidString(v.MediaType) {
 			return nil, 0, fmt.Errorf("%q: id and media type must be UTF-8", id)
 		}
@@ -45,9 +46,9 @@ func valuesToWire(d *jobDir, sub string, values map[string]Value, inlineMax int)
 		if err != nil {
 			return nil, 0, fmt.Errorf("%q: %w", id, err)
 		}
-		n := inlineSize(w)
-		room -= n
-		size += n + len(id) + len(w.MediaType) + valueOverhead
+		inline := inlineSize(w)
+		room -= inline
+		size += inline + len(id) + len(w.MediaType) + valueOverhead
 		w.Id = id
 		ws = append(ws, w)
 	}

@@ -9,6 +9,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"geomill/sdk/ogc"
@@ -92,12 +94,48 @@ type Value struct {
 	MediaType string // empty: application/json
 }
 
+// Named is a value with the id of its input or output.
+type Named struct {
+	ID string
+	Value
+}
+
+// Values are the inputs or the outputs of a job. They are few: a slice costs a
+// fraction of a map. Of several with one id the last counts.
+type Values []Named
+
+// ValuesOf returns the values of a map, sorted by id.
+func ValuesOf(m map[string]Value) Values {
+	values := make(Values, 0, len(m))
+	for id, v := range m {
+		values = append(values, Named{id, v})
+	}
+	slices.SortFunc(values, func(a, b Named) int { return strings.Compare(a.ID, b.ID) })
+	return values
+}
+
+// Lookup returns the value with an id, and whether there is one.
+func (v Values) Lookup(id string) (Value, bool) {
+	for i := len(v) - 1; i >= 0; i-- {
+		if v[i].ID == id {
+			return v[i].Value, true
+		}
+	}
+	return Value{}, false
+}
+
+// Get returns the value with an id, or the zero value.
+func (v Values) Get(id string) Value {
+	value, _ := v.Lookup(id)
+	return value
+}
+
 // Start is a job as it crosses to the plugin.
 type Start struct {
 	JobID     string
 	ProcessID string
 	Attempt   int
-	Inputs    map[string]Value
+	Inputs    Values
 	// Outputs lists what is wanted, with the media type if one was chosen;
 	// nil means everything.
 	Outputs  map[string]string
@@ -151,5 +189,5 @@ type Handler interface {
 	// and returns the outputs; ctx ends when the host cancels the job. A
 	// *Problem crosses as it is, another error as ProcessFailed; a panic is
 	// recovered by Server and crosses as Panicked.
-	Run(ctx context.Context, s Start, ev Events) (map[string]Value, error)
+	Run(ctx context.Context, s Start, ev Events) (Values, error)
 }

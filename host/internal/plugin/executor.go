@@ -62,10 +62,10 @@ func (h *Host) borrow(ctx context.Context, id string) (*offer, *instance, error)
 func startOf(ctx context.Context, a job.Attempt) wire.Start {
 	s := wire.Start{
 		JobID: a.JobID, ProcessID: a.Process.ID, Attempt: a.Number, Outputs: a.Outputs, Dir: a.Dir,
-		Inputs: make(map[string]wire.Value, len(a.Inputs)),
+		Inputs: make(wire.Values, 0, len(a.Inputs)),
 	}
 	for id, v := range a.Inputs {
-		s.Inputs[id] = wire.Value(v)
+		s.Inputs = append(s.Inputs, wire.Named{ID: id, Value: wire.Value(v)})
 	}
 	s.Deadline, _ = ctx.Deadline()
 	return s
@@ -73,9 +73,10 @@ func startOf(ctx context.Context, a job.Attempt) wire.Start {
 
 // outputs takes over what a plugin returned. What its description does not
 // promise is left out.
-func (h *Host) outputs(in *instance, a job.Attempt, values map[string]wire.Value) map[string]job.Value {
+func (h *Host) outputs(in *instance, a job.Attempt, values wire.Values) map[string]job.Value {
 	out := make(map[string]job.Value, len(values))
-	for id, v := range values {
+	for _, n := range values {
+		id, v := n.ID, n.Value
 		if _, ok := a.Process.Outputs[id]; !ok {
 			in.log.Warn("plugin returned an output that its process does not have", "process", a.Process.ID, "job", a.JobID,
 				"output", strings.ToValidUTF8(id[:min(len(id), 200)], "\uFFFD"))

@@ -155,7 +155,7 @@ func describe(id string, p wire.Policy) wire.Process {
 	return wire.Process{Description: d, Policy: p}
 }
 
-func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (map[string]wire.Value, error) {
+func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Values, error) {
 	ev.Progress(1, "begun")
 	id, _, _ := strings.Cut(s.ProcessID, "-")
 	switch id {
@@ -188,15 +188,14 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (map[str
 		<-ctx.Done()
 		return nil, ctx.Err()
 	case "alone", "once":
-		if _, long := s.Inputs["wait"]; long {
+		if _, long := s.Inputs.Lookup("wait"); long {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
 	case "extra":
 		o, err := out(1)
-		o["more"] = wire.Value{JSON: json.RawMessage(`2`)}
-		o["out"] = wire.Value{Data: []byte("x")}
-		return o, err
+		return append(o, wire.Named{ID: "more", Value: wire.Value{JSON: json.RawMessage(`2`)}},
+			wire.Named{ID: "out", Value: wire.Value{Data: []byte("x")}}), err
 	case "file":
 		return file(s)
 	case "shout":
@@ -207,25 +206,25 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (map[str
 	return out(map[string]any{"pid": os.Getpid(), "version": edition()})
 }
 
-func out(v any) (map[string]wire.Value, error) {
+func out(v any) (wire.Values, error) {
 	b, err := json.Marshal(v)
-	return map[string]wire.Value{"out": {JSON: b}}, err
+	return wire.ValuesOf(map[string]wire.Value{"out": {JSON: b}}), err
 }
 
 // file puts the content that it gets into a file of the type that it gets.
-func file(s wire.Start) (map[string]wire.Value, error) {
+func file(s wire.Start) (wire.Values, error) {
 	path := filepath.Join(s.Dir, s.JobID)
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(path, s.Inputs["content"].Data, 0o600); err != nil {
+	if err := os.WriteFile(path, s.Inputs.Get("content").Data, 0o600); err != nil {
 		return nil, err
 	}
-	return map[string]wire.Value{"out": {File: path, MediaType: string(s.Inputs["type"].Data)}}, nil
+	return wire.ValuesOf(map[string]wire.Value{"out": {File: path, MediaType: string(s.Inputs.Get("type").Data)}}), nil
 }
 
 // grandchild starts a process that holds all streams and outlives its parent.
-func grandchild() (map[string]wire.Value, error) {
+func grandchild() (wire.Values, error) {
 	c := exec.Command("sleep", "300")
 	c.Stdout, c.Stderr = os.NewFile(1, "stdout"), os.NewFile(2, "stderr")
 	if err := c.Start(); err != nil {
