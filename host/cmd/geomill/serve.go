@@ -5,11 +5,17 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 
 	"geomill/host"
 )
+
+// ballastBytes is address space that is never touched. It counts as live, so that
+// a host with little in memory does not collect garbage for every few thousand
+// small requests; what a large heap costs stays as it is.
+const ballastBytes = 8 << 20
 
 type serveCmd struct{ settings }
 
@@ -25,6 +31,8 @@ func (c serveCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
+	ballast := make([]byte, ballastBytes)
+	defer runtime.KeepAlive(ballast)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal has its default effect

@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	recentSize = 256 // jobs kept in memory for the first page
+	recentSize = 256 // jobs kept in memory for the first page, at least
+	recentMost = 512 // jobs in memory before the oldest are dropped all at once
 	recentLow  = 64  // fewer than that are filled up from the database
 )
 
@@ -39,7 +40,7 @@ func (r *recentJobs) put(i id, j job.Job) {
 		return
 	}
 	r.jobs = slices.Insert(r.jobs, at, recentJob{i, j})
-	if len(r.jobs) > recentSize {
+	if len(r.jobs) > recentMost {
 		r.jobs = slices.Delete(r.jobs, 0, len(r.jobs)-recentSize)
 		r.floor = r.jobs[0].id
 	}
