@@ -42,9 +42,9 @@ func startInside(t testing.TB, dir string, plugins ...string) *inside {
 	}
 	in := &inside{log: new(journal)}
 	ctx, cancel := context.WithCancel(context.Background())
-	started, ended := make(chan host.Started, 1), make(chan error, 1)
+	listening, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- host.Run(ctx, c, slog.New(slog.NewTextHandler(in.log, nil)), func(s host.Started) { started <- s })
+		ended <- host.Run(ctx, c, slog.New(slog.NewTextHandler(in.log, nil)), host.News{Listening: func(url string) { listening <- url }})
 	}()
 	in.stop = sync.OnceValue(func() error {
 		cancel()
@@ -57,8 +57,7 @@ func startInside(t testing.TB, dir string, plugins ...string) *inside {
 		}
 	})
 	select {
-	case s := <-started:
-		in.url = s.URL
+	case in.url = <-listening:
 	case err := <-ended:
 		ended <- err
 		t.Fatalf("the host does not start: %v", err)

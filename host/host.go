@@ -27,19 +27,22 @@ const (
 	maxHeader      = 64 << 10         // bytes
 )
 
-// Started is what a host tells when it can answer.
-type Started struct {
-	URL     string // of the landing page
-	Plugins []PluginStatus
+// News is what a host tells while it starts; each may be nil.
+type News struct {
+	// Listening is called once the host can answer, with the URL of the
+	// landing page. Requests for processes wait until these are known.
+	Listening func(url string)
+	// Found is called after it, once the plugins that were there at the start
+	// are admitted or refused, or took too long.
+	Found func([]PluginStatus)
 }
 
 // PluginStatus is what the operator is told of a candidate.
 type PluginStatus = plugin.Status
 
-// Run serves until ctx ends, then drains and stops. It calls started, if not
-// nil, once it can answer. The error says why it could not start, or what went
-// wrong while it stopped.
-func Run(ctx context.Context, c Config, log *slog.Logger, started func(Started)) (err error) {
+// Run serves until ctx ends, then drains and stops. The error says why it could
+// not start, or what went wrong while it stopped.
+func Run(ctx context.Context, c Config, log *slog.Logger, news News) (err error) {
 	if err := c.Validate(); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
@@ -53,7 +56,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, started func(Started))
 	if err != nil {
 		return err
 	}
-	return p.run(ctx, listener, started)
+	return p.run(ctx, listener, news)
 }
 
 // parts is an assembled host, in the order of starting.
@@ -132,43 +135,66 @@ func empty(dir string) error {
 
 // run starts the parts and stops them in the reverse order, each with a
 // deadline of its own.
-func (p *parts) run(ctx context.Context, listener net.Listener, started func(Started)) error {
+func (p *parts) run(ctx context.Context, listener net.Listener, news News) error {
 	defer func() {
 		if err := p.store.Close(); err != nil {
 			p.log.Error("close store", "error", err)
 		}
 	}()
+	if err := p.plugins.Open(); err != nil {
+		return fmt.Errorf("plugins: %w", err)
+	}
 	plugins := goRun(p.plugins.Run)
 	defer plugins.stop(p.log, "plugins")
-	select {
-	case <-p.plugins.Ready():
-	case err := <-plugins.ended:
-		plugins.ended <- nil // the error is told here
-		return fmt.Errorf("plugins: %w", err)
-	case <-ctx.Done():
-		return nil
-	}
 	if err := p.jobs.Recover(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("recover jobs: %w", err)
 	}
-	jobs := goRun(p.jobs.Run)
+	jobs := goRun(p.runJobs)
 	defer jobs.stop(p.log, "jobs")
 
 	served := make(chan error, 1)
 	go func() { served <- p.http.Serve(listener) }()
-	if started != nil {
-		started(Started{URL: p.url(listener), Plugins: p.plugins.Plugins()})
+	if news.Listening != nil {
+		news.Listening(p.url(listener))
 	}
-	select {
-	case err := <-served:
-		return fmt.Errorf("serve: %w", err)
-	case <-ctx.Done():
+	if err := p.await(ctx, served, news); err != nil {
+		return err
 	}
 	p.log.Info("stopping", "drain", p.config.Drain)
 	jobs.cancel() // queued jobs no longer start while the last requests end
 	p.requests.end(p.http, p.config.Drain, p.config.Grace, p.log)
 	<-served
 	return nil
+}
+
+// runJobs runs queued jobs, once it is known which processes there are for them.
+func (p *parts) runJobs(ctx context.Context) error {
+	select {
+	case <-p.plugins.Ready():
+		return p.jobs.Run(ctx)
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// await waits until ctx ends, or for why no request is served any more.
+func (p *parts) await(ctx context.Context, served <-chan error, news News) error {
+	for ready := p.plugins.Ready(); ; {
+		select {
+		case <-ready:
+			ready = nil
+			if news.Found != nil {
+				news.Found(p.plugins.Plugins())
+			}
+		case err := <-served:
+			return fmt.Errorf("serve: %w", err)
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func (p *parts) url(l net.Listener) string {

@@ -36,14 +36,20 @@ func (c serveCmd) Run(s *streams) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal has its default effect
-	return host.Run(ctx, config, host.NewLogger(config, s.err), func(st host.Started) { announce(s.out, st, config) })
+	var address string
+	return host.Run(ctx, config, host.NewLogger(config, s.err), host.News{
+		Listening: func(url string) {
+			address = url
+			fmt.Fprintf(s.out, "listening on %s\n", url)
+		},
+		Found: func(found []host.PluginStatus) { announce(s.out, address, found, config) },
+	})
 }
 
-// announce says where the server is, what it found and what to try next.
-func announce(w io.Writer, st host.Started, c host.Config) {
-	fmt.Fprintf(w, "listening on %s\n", st.URL)
+// announce says what the server at an address found and what to try next.
+func announce(w io.Writer, address string, found []host.PluginStatus, c host.Config) {
 	example := ""
-	for _, p := range st.Plugins {
+	for _, p := range found {
 		var served []string
 		for _, proc := range p.Processes {
 			if proc.Reason != "" {
@@ -66,8 +72,8 @@ func announce(w io.Writer, st host.Started, c host.Config) {
 	case "":
 		fmt.Fprintf(w, "no processes yet: drop a plugin into %s\n", c.Plugins)
 	case "hello-world":
-		fmt.Fprintf(w, "try:  curl -X POST %s/processes/hello-world/execution -H 'Content-Type: application/json' -d '{\"inputs\":{\"name\":\"hi there2\"}}'\n", st.URL)
+		fmt.Fprintf(w, "try:  curl -X POST %s/processes/hello-world/execution -H 'Content-Type: application/json' -d '{\"inputs\":{\"name\":\"hi there2\"}}'\n", address)
 	default:
-		fmt.Fprintf(w, "try:  curl %s/processes/%s\n", st.URL, example)
+		fmt.Fprintf(w, "try:  curl %s/processes/%s\n", address, example)
 	}
 }

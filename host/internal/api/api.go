@@ -23,6 +23,9 @@ import (
 type Catalog interface {
 	Processes() []*job.Process
 	Process(id string) (*job.Process, error)
+	// Await waits for a process, or with an empty id for all, while the host
+	// starts; see job.Catalog.
+	Await(ctx context.Context, id string) error
 }
 
 // Jobs is what the api needs to know of jobs; *job.Service has it.

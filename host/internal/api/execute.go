@@ -16,7 +16,7 @@ import (
 // /req/core/process-execute-op, process-execute-request, process-execute-sync-*,
 // process-execute-success-async; 2.0 likewise).
 func (a *API) execute(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
-	process, err := a.service.Process(params.ByName("processID"))
+	process, err := a.process(r, params)
 	if err != nil {
 		return err
 	}

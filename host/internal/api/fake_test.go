@@ -28,6 +28,7 @@ type fakeService struct {
 	results   func(id string) (*job.Results, error)
 	dismiss   func(id string) (job.Job, error)
 	process   func(id string) (*job.Process, error)
+	await     func(ctx context.Context, id string) error
 }
 
 func (f *fakeService) Processes() []*job.Process { return f.processes }
@@ -42,6 +43,13 @@ func (f *fakeService) Process(id string) (*job.Process, error) {
 		}
 	}
 	return nil, job.ErrNoSuchProcess
+}
+
+func (f *fakeService) Await(ctx context.Context, id string) error {
+	if f.await != nil {
+		return f.await(ctx, id)
+	}
+	return nil
 }
 
 func (f *fakeService) Submit(ctx context.Context, r job.Request) (*job.Execution, error) {

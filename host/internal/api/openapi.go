@@ -27,6 +27,9 @@ func (a *API) definition(w http.ResponseWriter, r *http.Request, _ httprouter.Pa
 	if mediaType == "" {
 		return notAcceptable(mediaOpenAPI, mediaJSON)
 	}
+	if err := a.service.Await(r.Context(), ""); err != nil {
+		return err
+	}
 	return writeJSON(w, http.StatusOK, mediaType, a.openAPI(a.base(r)))
 }
 

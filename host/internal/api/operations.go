@@ -36,11 +36,11 @@ var (
 	}
 	docDefinition = operation{
 		"getDefinition", "This document", "Capabilities", []string{"f"}, "",
-		[]reply{{200, "The API in OpenAPI 3.0", []string{mediaOpenAPI, mediaJSON}, "", nil}}, []int{400, 406, 500},
+		[]reply{{200, "The API in OpenAPI 3.0", []string{mediaOpenAPI, mediaJSON}, "", nil}}, []int{400, 406, 500, 503},
 	}
 	docProcessList = operation{
 		"getProcesses", "The processes, sorted by identifier", "Processes", []string{"limit", "cursor", "f"}, "",
-		jsonReply("A page of the processes", "processList"), []int{400, 406, 500},
+		jsonReply("A page of the processes", "processList"), []int{400, 406, 500, 503},
 	}
 	docProcessDescription = operation{
 		"getProcessDescription", "What a process does, takes and gives", "Processes", []string{"f"}, "",

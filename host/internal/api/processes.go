@@ -34,6 +34,9 @@ func (a *API) processList(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	if err := jsonOnly(r, q); err != nil {
 		return err
 	}
+	if err := a.service.Await(r.Context(), ""); err != nil {
+		return err
+	}
 	all := a.service.Processes()
 	from, to := section(all, cursor, limit)
 	base := a.base(r)
@@ -81,7 +84,7 @@ func summary(p *job.Process, base string) ogc.ProcessSummary {
 // processDescription answers GET /processes/{processID} (1.0 /req/core/process,
 // process-success; /req/ogc-process-description/json-encoding).
 func (a *API) processDescription(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
-	p, err := a.service.Process(params.ByName("processID"))
+	p, err := a.process(r, params)
 	if err != nil && p == nil { // one that cannot run now is described all the same
 		return err
 	}

@@ -38,6 +38,9 @@ func (s *Service) Results(ctx context.Context, id string) (*Results, error) {
 		return nil, ErrNotAvailable
 	}
 	r := &Results{Job: j, Order: o, Outputs: make(map[string]Value, len(j.Outputs))}
+	if err := s.Catalog.Await(ctx, j.ProcessID); err != nil {
+		return nil, err
+	}
 	if p, err := s.Catalog.Process(j.ProcessID); err == nil {
 		r.Process = p
 	}

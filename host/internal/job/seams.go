@@ -19,6 +19,11 @@ type Catalog interface {
 	// Processes returns all processes sorted by id, the unavailable ones
 	// included. The caller does not change what it gets.
 	Processes() []*Process
+	// Await waits until the process is known, or, with an empty id, all are
+	// that the host has when it starts. It waits at the start of the host
+	// only, for a bounded time, and returns at once ever after; what did not
+	// come by then is not known. It fails with the cause of the end of ctx.
+	Await(ctx context.Context, id string) error
 }
 
 // Store keeps job records, orders and outputs. It is narrow and dumb: the

@@ -107,6 +107,9 @@ func (s *Service) Processes() []*Process { return s.Catalog.Processes() }
 // Process returns one process, or an error as Catalog.Process.
 func (s *Service) Process(id string) (*Process, error) { return s.Catalog.Process(id) }
 
+// Await waits for processes at the start of the host, as Catalog.Await.
+func (s *Service) Await(ctx context.Context, id string) error { return s.Catalog.Await(ctx, id) }
+
 // Job returns a recorded job. It fails with ErrNoSuchJob or ErrGone.
 func (s *Service) Job(ctx context.Context, id string) (Job, error) {
 	j, err := s.Store.Get(ctx, id)

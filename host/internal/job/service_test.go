@@ -49,6 +49,8 @@ func (c catalog) Process(id string) (*job.Process, error) {
 	return c[i], nil
 }
 
+func (catalog) Await(context.Context, string) error { return nil }
+
 // process is "p" with an input "in" and an output "out", retried once.
 func process(t testing.TB) *job.Process {
 	t.Helper()

@@ -114,6 +114,16 @@ func (c *cache) hash(path string, id identity) string {
 	return f.Hash
 }
 
+// knows reports whether the file at path is described.
+func (c *cache) knows(path string, id identity) bool {
+	hash := c.hash(path, id)
+	if hash == "" {
+		return false
+	}
+	_, ok := c.describe(hash)
+	return ok
+}
+
 // describe returns the description of the plugin with this hash.
 func (c *cache) describe(hash string) (description, bool) {
 	c.mu.Lock()

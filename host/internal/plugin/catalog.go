@@ -12,12 +12,14 @@ import (
 type routes struct {
 	byID map[string]*offer
 	list []*job.Process // sorted by id
+
+	replaced chan struct{} // closed once others are offered
 }
 
 // route offers the processes of versions, by file name. Of two that declare
 // the same process the first by file name has it; the other gets to know.
 func route(serving map[string]*version) *routes {
-	r := &routes{byID: map[string]*offer{}}
+	r := &routes{byID: map[string]*offer{}, replaced: make(chan struct{})}
 	owner := map[string]string{}
 	for _, file := range slices.Sorted(maps.Keys(serving)) {
 		v := serving[file]

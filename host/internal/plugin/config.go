@@ -39,7 +39,8 @@ type Config struct {
 	// MaxInstances is how many instances run for a process that does not
 	// share one and sets no limit itself (the number of CPUs).
 	MaxInstances int
-	// Admissions is how many plugins are admitted at the same time (2).
+	// Admissions is how many unknown plugins are admitted at the same time,
+	// besides those that requests or they themselves wait for (2).
 	Admissions int
 
 	HandshakeTimeout time.Duration // from exec to the handshake line (10 s)

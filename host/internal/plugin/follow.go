@@ -20,7 +20,8 @@ type admission struct {
 type follower struct {
 	h       *Host
 	results chan admission
-	turns   chan struct{} // bounds admissions at the same time
+	turns   chan struct{}            // bounds admissions at the same time
+	asked   map[string]chan struct{} // closed when a request waits for the file's admission
 	running sync.WaitGroup
 	pending int
 	first   bool   // no look has happened yet
@@ -30,7 +31,8 @@ type follower struct {
 // follow looks at the directory now, after events, and regularly, until ctx
 // ends. Admissions happen beside it.
 func (h *Host) follow(ctx context.Context, w *watch) {
-	f := &follower{h: h, results: make(chan admission), turns: make(chan struct{}, h.cfg.Admissions), first: true}
+	f := &follower{h: h, results: make(chan admission), turns: make(chan struct{}, h.cfg.Admissions),
+		asked: map[string]chan struct{}{}, first: true}
 	admitting, cancel := context.WithCancel(ctx)
 	defer f.abandon()
 	defer cancel()
@@ -40,6 +42,7 @@ func (h *Host) follow(ctx context.Context, w *watch) {
 	look := time.NewTimer(0)
 	defer look.Stop()
 	soon := false // a directory that is never quiet must not put the look off
+	var asked <-chan string
 	for {
 		hasten := false
 		select {
@@ -49,6 +52,9 @@ func (h *Host) follow(ctx context.Context, w *watch) {
 			w.attach()
 			look.Reset(f.look(admitting))
 			soon = false
+			asked = h.asked // from now on it is known who can be meant
+		case id := <-asked:
+			f.prefer(id)
 		case <-w.events():
 			hasten = true
 		case a := <-f.results:
@@ -169,15 +175,14 @@ func (f *follower) consider(ctx context.Context, c candidate, now time.Time) tim
 	}
 	e.admitting, e.tried = true, c.id
 	f.pending++
-	replaces := e.serving != nil
+	replaces, asked := e.serving != nil, make(chan struct{})
+	f.asked[c.file] = asked
 	f.running.Go(func() {
 		a := admission{candidate: c}
-		select {
-		case f.turns <- struct{}{}:
+		end, err := f.turn(ctx, c, asked)
+		if a.err = err; err == nil {
 			a.version, a.err = f.h.admit(ctx, c, replaces)
-			<-f.turns
-		case <-ctx.Done():
-			a.err = ctx.Err()
+			end()
 		}
 		f.results <- a
 	})
@@ -211,6 +216,7 @@ func (f *follower) apply(a admission) {
 	defer h.mu.Unlock()
 	e := h.entries[a.candidate.file]
 	e.admitting = false
+	delete(f.asked, e.file)
 	if a.err != nil {
 		f.refuse(e, a.err.Error())
 		return
@@ -245,5 +251,5 @@ func (f *follower) publish() {
 			serving[file] = e.serving
 		}
 	}
-	f.h.routes.Store(route(serving))
+	close(f.h.routes.Swap(route(serving)).replaced)
 }

@@ -39,7 +39,10 @@ type Host struct {
 	launcher *launcher
 	routes   atomic.Pointer[routes]
 	ready    chan struct{}
-	began    atomic.Bool
+	asked    chan string // ids of processes that requests wait for
+	began    atomic.Bool // Open was called
+	opened   atomic.Bool // and neither Run nor Scan yet
+	runDir   *runDir
 
 	closing context.Context // ends when stopping supervisors must hurry
 	hurry   context.CancelFunc
@@ -82,8 +85,8 @@ func New(cfg Config) (*Host, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, fmt.Errorf("configure plugins: %w", err)
 	}
-	h := &Host{cfg: cfg, log: cfg.Log, uid: os.Geteuid(), ready: make(chan struct{}), entries: map[string]*entry{}}
-	h.routes.Store(&routes{})
+	h := &Host{cfg: cfg, log: cfg.Log, uid: os.Geteuid(), ready: make(chan struct{}), asked: make(chan string), entries: map[string]*entry{}}
+	h.routes.Store(route(nil))
 	h.closing, h.hurry = context.WithCancel(context.Background())
 	return h, nil
 }
@@ -92,15 +95,36 @@ func New(cfg Config) (*Host, error) {
 // or ReadyTimeout has passed.
 func (h *Host) Ready() <-chan struct{} { return h.ready }
 
-// Run serves the plugins directory until ctx ends, and then stops every
-// plugin: jobs may finish for StopTimeout. When it returns, none of the
-// processes is left. It can be called once.
-func (h *Host) Run(ctx context.Context) error {
-	shut, err := h.open()
-	if err != nil {
+// Open prepares the directories, so that an operator's mistake shows before
+// anything runs. It can be called once; Run gives back what it takes.
+func (h *Host) Open() error {
+	if h.began.Swap(true) {
+		return errors.New("plugins are served already, or were")
+	}
+	// A directory that is missing may come; a file is a mistake.
+	if fi, err := os.Stat(h.cfg.Dir); err == nil && !fi.IsDir() {
+		return fmt.Errorf("%s is not a directory", h.cfg.Dir)
+	}
+	var err error
+	if h.runDir, err = openRunDir(h.cfg.RunDir); err != nil {
 		return err
 	}
-	defer shut()
+	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path}
+	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
+		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)
+	}
+	h.opened.Store(true)
+	return nil
+}
+
+// Run serves the plugins directory until ctx ends, and then stops every
+// plugin: jobs may finish for StopTimeout. When it returns, none of the
+// processes is left. It follows Open and can be called once.
+func (h *Host) Run(ctx context.Context) error {
+	if !h.opened.Swap(false) {
+		return errors.New("plugins are not open")
+	}
+	defer h.close()
 	w := newWatch(h.log, h.cfg.Dir)
 	defer w.close()
 	h.follow(ctx, w)
@@ -108,13 +132,13 @@ func (h *Host) Run(ctx context.Context) error {
 }
 
 // Scan looks at the plugins directory once, admitting what is new, stops
-// everything and reports. It takes the place of Run.
+// everything and reports. It takes the place of Open and Run.
 func (h *Host) Scan(ctx context.Context) ([]Status, error) {
-	shut, err := h.open()
-	if err != nil {
+	if err := h.Open(); err != nil {
 		return nil, err
 	}
-	defer shut()
+	h.opened.Store(false)
+	defer h.close()
 	if _, _, err := discover(h.cfg.Dir, h.uid); err != nil {
 		return nil, err
 	}
@@ -131,28 +155,11 @@ func (h *Host) Scan(ctx context.Context) ([]Status, error) {
 	return h.Plugins(), ctx.Err()
 }
 
-// open prepares the directories. The function it returns stops everything.
-func (h *Host) open() (func(), error) {
-	if h.began.Swap(true) {
-		return nil, errors.New("plugins are served already, or were")
-	}
-	// A directory that is missing may come; a file is a mistake.
-	if fi, err := os.Stat(h.cfg.Dir); err == nil && !fi.IsDir() {
-		return nil, fmt.Errorf("%s is not a directory", h.cfg.Dir)
-	}
-	dir, err := openRunDir(h.cfg.RunDir)
-	if err != nil {
-		return nil, err
-	}
-	h.launcher = &launcher{cfg: &h.cfg, runDir: dir.path}
-	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
-		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)
-	}
-	return func() {
-		h.stop()
-		h.saveCache()
-		dir.close()
-	}, nil
+// close stops everything and gives back the directories.
+func (h *Host) close() {
+	h.stop()
+	h.saveCache()
+	h.runDir.close()
 }
 
 // stop ends all instances.

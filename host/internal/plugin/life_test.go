@@ -153,6 +153,9 @@ func victimHost(dir string) {
 	if err != nil {
 		panic(err)
 	}
+	if err := h.Open(); err != nil {
+		panic(err)
+	}
 	go h.Run(context.Background())
 	<-h.Ready()
 	p, err := h.Process("grandchild")

@@ -89,6 +89,9 @@ func serve(t testing.TB, cfg Config) *bench {
 		t.Fatal(err)
 	}
 	b.host, b.cfg = h, h.cfg
+	if err := h.Open(); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
