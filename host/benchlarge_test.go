@@ -95,7 +95,8 @@ func (letters) Read(p []byte) (int, error) {
 
 // BenchmarkColdStart is the time from starting the host to the first answer of
 // a process, with 20 plugins in the directory against one: at the first start
-// ever, and at a later one, when the plugins are known.
+// ever, and at a later one, when the plugins are known. The process is the last
+// by name.
 func BenchmarkColdStart(b *testing.B) {
 	bin := numbered(b, 20)
 	starts := map[string][]float64{}
@@ -113,7 +114,7 @@ func BenchmarkColdStart(b *testing.B) {
 			}
 			for _, which := range []string{"first", "again"} {
 				key := fmt.Sprint(which, n)
-				starts[key] = append(starts[key], answers(b, dir).Seconds()*1e3)
+				starts[key] = append(starts[key], answers(b, dir, fmt.Sprintf("numbered-%02d", n-1)).Seconds()*1e3)
 			}
 		}
 	}
@@ -129,8 +130,8 @@ func BenchmarkColdStart(b *testing.B) {
 }
 
 // answers starts a host, stops it again, and returns how long it took to the
-// first answer of a process.
-func answers(b *testing.B, dir string) time.Duration {
+// first answer of the process.
+func answers(b *testing.B, dir, process string) time.Duration {
 	b.Helper()
 	begin := time.Now()
 	h := startHost(b, dir, nil)
@@ -139,10 +140,13 @@ func answers(b *testing.B, dir string) time.Duration {
 		b.Fatal(err)
 	}
 	defer c.conn.Close()
-	if err := c.do(post("/processes/numbered-00/execution", greeting)); err != nil {
+	if err := c.do(post("/processes/"+process+"/execution", greeting)); err != nil {
 		b.Fatal(err)
 	}
 	took := time.Since(begin)
+	if err := c.do(get("/processes")); err != nil { // once all are known, for the next start
+		b.Fatal(err)
+	}
 	h.stop()
 	return took
 }

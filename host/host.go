@@ -47,7 +47,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, news News) (err error)
 		return fmt.Errorf("configuration: %w", err)
 	}
 	// What can fail for an operator's mistake comes first.
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := listen(c.Listen, stallLimit)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
