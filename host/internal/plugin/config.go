@@ -62,6 +62,9 @@ type Config struct {
 	KillAfter    time.Duration // ... and to SIGKILL (5 s)
 	StopTimeout  time.Duration // for running jobs when the host stops (10 s)
 
+	// TurnTime is how long an admission keeps others from theirs: one that
+	// goes on waits for its plugin rather than for a processor (1 s).
+	TurnTime     time.Duration
 	Settle       time.Duration // how long a new file must not have changed (0.5 s)
 	RescanEvery  time.Duration // (30 s)
 	ReadyTimeout time.Duration // until Ready although a plugin hangs (15 s)
@@ -123,6 +126,7 @@ func (c *Config) fill() {
 		{&c.TermAfter, 2 * time.Second},
 		{&c.KillAfter, 5 * time.Second},
 		{&c.StopTimeout, 10 * time.Second},
+		{&c.TurnTime, time.Second},
 		{&c.Settle, 500 * time.Millisecond},
 		{&c.RescanEvery, 30 * time.Second},
 		{&c.ReadyTimeout, 15 * time.Second},

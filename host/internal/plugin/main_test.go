@@ -82,6 +82,18 @@ func quick(t testing.TB) Config {
 // serve runs a host on cfg until the test ends and waits until it is ready.
 func serve(t testing.TB, cfg Config) *bench {
 	t.Helper()
+	b := begin(t, cfg)
+	select {
+	case <-b.host.Ready():
+	case <-time.After(30 * time.Second):
+		t.Fatal("host is not ready")
+	}
+	return b
+}
+
+// begin is serve without the wait.
+func begin(t testing.TB, cfg Config) *bench {
+	t.Helper()
 	b := &bench{t: t, dir: cfg.Dir, logs: &logBuffer{}}
 	cfg.Log = slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h, err := New(cfg)
@@ -112,11 +124,6 @@ func serve(t testing.TB, cfg Config) *bench {
 			t.Log(b.logs.String())
 		}
 	})
-	select {
-	case <-h.Ready():
-	case <-time.After(30 * time.Second):
-		t.Fatal("host is not ready")
-	}
 	return b
 }
 

@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// turnTime is how long an admission keeps others from theirs: one that goes on
-// for longer waits for its plugin rather than for a processor.
-const turnTime = time.Second
-
 // turn waits until a candidate may be admitted, and returns what ends its turn.
 // One that is known costs next to nothing, and one that is asked for is urgent:
 // neither waits.
@@ -25,7 +21,7 @@ func (f *follower) turn(ctx context.Context, c candidate, asked <-chan struct{})
 		return nil, ctx.Err()
 	}
 	leave := sync.OnceFunc(func() { <-f.turns })
-	late := time.AfterFunc(turnTime, leave)
+	late := time.AfterFunc(f.h.cfg.TurnTime, leave)
 	return func() {
 		late.Stop()
 		leave()

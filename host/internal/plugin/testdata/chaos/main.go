@@ -65,14 +65,24 @@ func begin(name string) {
 		hang()
 	case "parent":
 		serveFromChild()
+	case "gated":
+		for !flagged() {
+			time.Sleep(5 * time.Millisecond)
+		}
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 	case "grudge":
-		if _, err := os.Stat(os.Getenv("CHAOS_FLAG")); err == nil {
+		if flagged() {
 			fmt.Fprintln(os.Stderr, "not today")
 			os.Exit(4)
 		}
 	}
+}
+
+// flagged reports whether the test has put up its flag.
+func flagged() bool {
+	_, err := os.Stat(os.Getenv("CHAOS_FLAG"))
+	return err == nil
 }
 
 func hang() {
@@ -142,7 +152,7 @@ func (h handler) Processes() []wire.Process {
 		return nil
 	case strings.HasPrefix(h.name, "twin"):
 		return []wire.Process{describe("echo", wire.Policy{}), describe("own-"+h.name, wire.Policy{})}
-	case strings.HasPrefix(h.name, "solo"), strings.HasPrefix(h.name, "grudge"):
+	case strings.HasPrefix(h.name, "solo"), strings.HasPrefix(h.name, "grudge"), strings.HasPrefix(h.name, "gated"):
 		return []wire.Process{describe(h.name, wire.Policy{})}
 	}
 	return list
