@@ -40,6 +40,7 @@ func TestReplacingAPluginFailsNoRequest(t *testing.T) {
 	}
 	place(t, filepath.Join(versions, "1.0.0"), at)
 	s := startServer(t, dir, nil)
+	newWeb(t, s.url).must(t, 200, "POST", versioned, `{"inputs":{"milliseconds":0}}`) // it is served before it is replaced
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	errs := make([]error, 8)
@@ -97,6 +98,7 @@ func TestAPluginReplacedInTwoStepsFailsNoRequest(t *testing.T) {
 	place(t, filepath.Join(versions, "1.0.0"), at)
 	s := startServer(t, dir, nil)
 	c := newWeb(t, s.url)
+	c.must(t, 200, "POST", versioned, `{"inputs":{"milliseconds":0}}`) // it is served before it is replaced
 	for _, v := range []string{"broken", "2.0.0", "broken", "1.0.0"} {
 		if err := os.Remove(at); err != nil {
 			t.Fatal(err)

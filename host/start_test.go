@@ -22,7 +22,7 @@ func held(t *testing.T, dir string) (open func()) {
 		t.Fatal(err)
 	}
 	script := filepath.Join(dir, "script")
-	text := fmt.Sprintf("#!/bin/sh\nuntil test -e %s; do sleep 0.02; done\nexec %s\n", flag, filepath.Join(built(t), "plugins", "sleep"))
+	text := fmt.Sprintf("#!/bin/sh\nuntil test -e %s; do kill -0 $PPID || exit; sleep 0.02; done\nexec %s\n", flag, filepath.Join(built(t), "plugins", "sleep"))
 	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
