@@ -106,7 +106,12 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}); err != nil {
 		return nil, err
 	}
+	proxies, err := c.proxies()
+	if err != nil {
+		return nil, err
+	}
 	handler, err := api.New(api.Config{
+		TrustedProxies: proxies, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
 		Service: p.jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
 		MaxBody: c.MaxBody, SpoolDir: dir("spool"), CITE10: slices.Contains(c.Compat, CompatCITE10), Logger: log,
 	})

@@ -57,6 +57,8 @@ func TestStatusLinksFollowTheStatus(t *testing.T) {
 func TestRemovedJobsAreGone(t *testing.T) {
 	t.Parallel()
 	wantProblem(t, do(t, newAPI(t, hello(t)), "GET", "/jobs/removed", ""), 410, ogc.NoSuchJob)
+	forgetful := newAPI(t, hello(t), func(c *Config) { c.ForgetRemoved = true })
+	wantProblem(t, do(t, forgetful, "GET", "/jobs/removed", ""), 404, ogc.NoSuchJob)
 }
 
 // manyJobs lists jobs 30 (newest) to 1 as a store would.

@@ -47,9 +47,12 @@ func (a *API) newRouter() *httprouter.Router {
 	router.MethodNotAllowed = a.fallback(func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 		return newProblem(http.StatusMethodNotAllowed, "The resource allows "+w.Header().Get("Allow")+" only.")
 	})
-	router.GlobalOPTIONS = a.fallback(func(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-		w.WriteHeader(http.StatusNoContent)
+	router.GlobalOPTIONS = a.fallback(func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+		a.cors.options(w, r)
 		return nil
+	})
+	a.wrongHost = a.fallback(func(http.ResponseWriter, *http.Request, httprouter.Params) error {
+		return newProblem(http.StatusBadRequest, "The Host header is not a host name or address.")
 	})
 	return router
 }
