@@ -110,8 +110,12 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	if err != nil {
 		return nil, err
 	}
+	key, err := cursorKey(data)
+	if err != nil {
+		return nil, err
+	}
 	handler, err := api.New(api.Config{
-		TrustedProxies: proxies, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
+		CursorKey: key, TrustedProxies: proxies, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
 		Service: p.jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
 		MaxBody: c.MaxBody, SpoolDir: dir("spool"), CITE10: slices.Contains(c.Compat, CompatCITE10), Logger: log,
 	})

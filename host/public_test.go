@@ -1,7 +1,10 @@
 package host
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -27,5 +30,26 @@ func TestNoneTurnsOriginsOff(t *testing.T) {
 	}
 	if got := Default().origins(); len(got) != 1 || got[0] != "*" {
 		t.Errorf("by default %v", got)
+	}
+}
+
+func TestCursorKeyOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, err := cursorKey(dir)
+	if err != nil || len(first) != keySize {
+		t.Fatalf("%d bytes, %v", len(first), err)
+	}
+	if again, err := cursorKey(dir); err != nil || !bytes.Equal(again, first) {
+		t.Errorf("another key: %v", err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "cursor.key"), 3); err != nil {
+		t.Fatal(err)
+	}
+	if fresh, err := cursorKey(dir); err != nil || len(fresh) != keySize || bytes.Equal(fresh, first) {
+		t.Errorf("after a torn write: %d bytes, %v", len(fresh), err)
+	}
+	if other, err := cursorKey(t.TempDir()); err != nil || bytes.Equal(other, first) {
+		t.Errorf("two hosts share a key: %v", err)
 	}
 }

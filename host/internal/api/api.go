@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -85,6 +86,11 @@ type Config struct {
 	// for jobs that were removed (spec 5.4).
 	ForgetRemoved bool
 
+	// CursorKey signs the places in lists that links of pages carry, so that
+	// those of other servers are not taken for ours. It should outlive a
+	// restart; without one, a random key is made.
+	CursorKey []byte
+
 	PageLimit    int // entries of a list when the client names no limit
 	MaxPageLimit int // larger limits are lowered to it
 
@@ -147,6 +153,10 @@ func (c *Config) fill() {
 	orElse(&c.PageLimit, DefaultPageLimit)
 	orElse(&c.MaxPageLimit, DefaultMaxPageLimit)
 	orElse(&c.Logger, slog.New(slog.DiscardHandler))
+	if len(c.CursorKey) == 0 {
+		c.CursorKey = make([]byte, 32)
+		_, _ = cryptorand.Read(c.CursorKey) // never fails
+	}
 	if c.RequestID == nil {
 		c.RequestID = randomID
 	}

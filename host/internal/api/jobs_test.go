@@ -35,6 +35,7 @@ func TestStatusDocumentsHaveTheMembersOfBothVersions(t *testing.T) {
 		link("/jobs/j1", "monitor", "The status of the job"),
 		link("/jobs/j1", "status", "The status of the job"),
 		link("/jobs", "up", "The jobs"),
+		link("/processes/hello-world", "describedby", "The description of the process"),
 		link("/jobs/j1/results", ogc.RelResults, "The results"),
 	}, ",")+`]}`)
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"geomill/sdk/ogc"
 )
 
 // Header values that never change; net/http only reads them.
@@ -79,6 +81,23 @@ func document(w http.ResponseWriter, r *http.Request, v any) error {
 	}
 	if err := jsonOnly(r, q); err != nil {
 		return err
+	}
+	return writeJSON(w, http.StatusOK, mediaJSON, v)
+}
+
+// linked answers as document does, with the links of the document, and the profile
+// if there are profiles to choose from, as headers.
+func linked(w http.ResponseWriter, r *http.Request, v any, links []ogc.Link, profiles ...string) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	if err := jsonOnly(r, q); err != nil {
+		return err
+	}
+	linkHeaders(w.Header(), links)
+	if len(profiles) > 0 {
+		announceProfile(w.Header(), r, q, profiles...)
 	}
 	return writeJSON(w, http.StatusOK, mediaJSON, v)
 }
