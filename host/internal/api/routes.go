@@ -15,7 +15,7 @@ type route struct {
 
 // table lists every operation, in the order of the standard.
 func (a *API) table() []route {
-	return []route{
+	routes := []route{
 		{http.MethodGet, "/", a.landingPage, docLandingPage},
 		{http.MethodGet, "/conformance", a.conformance, docConformance},
 		{http.MethodGet, "/api", a.definition, docDefinition},
@@ -28,6 +28,10 @@ func (a *API) table() []route {
 		{http.MethodGet, "/jobs/:jobID/results", a.jobResults, docJobResults},
 		{http.MethodGet, "/jobs/:jobID/results/:outputID", a.jobOutput, docJobOutput},
 	}
+	if a.config.KVPExecute {
+		routes = append(routes, route{http.MethodGet, kvpPath, a.executeKVP, docExecuteKVP})
+	}
+	return routes
 }
 
 func (a *API) newRouter() *httprouter.Router {
@@ -37,7 +41,7 @@ func (a *API) newRouter() *httprouter.Router {
 	for _, rt := range a.routes {
 		h := a.adapt(rt.handle)
 		router.Handle(rt.method, rt.path, h)
-		if rt.method == http.MethodGet {
+		if rt.method == http.MethodGet && rt.path != kvpPath { // a process is not run to send no body
 			router.Handle(http.MethodHead, rt.path, h)
 		}
 	}
