@@ -34,12 +34,13 @@ func (a *API) landingPage(w http.ResponseWriter, r *http.Request, _ httprouter.P
 // conformance answers GET /conformance (1.0 /req/core/conformance-op,
 // conformance-success).
 func (a *API) conformance(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	base := a.base(r)
 	doc := ogc.Conformance{
-		ConformsTo: make([]string, len(classes)),
-		Links:      []ogc.Link{{Href: a.base(r) + "/conformance", Rel: "self", Type: mediaJSON}, {Href: a.base(r) + "/", Rel: "up", Type: mediaJSON}},
+		ConformsTo: a.config.conformsTo(),
+		Links: []ogc.Link{
+			{Href: base + "/conformance", Rel: "self", Type: mediaJSON, Title: "This document"},
+			{Href: base + "/", Rel: "up", Type: mediaJSON, Title: "The landing page"},
+		},
 	}
-	for i, c := range classes {
-		doc.ConformsTo[i] = c.uri
-	}
-	return document(w, r, doc)
+	return linked(w, r, doc, doc.Links)
 }

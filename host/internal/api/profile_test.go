@@ -119,7 +119,6 @@ func TestLandingPageLinksEverything(t *testing.T) {
 	for _, l := range page.Links {
 		got = append(got, l.Rel+" "+l.Href+" "+l.Type)
 	}
-	https := func(rel string) string { return "https" + strings.TrimPrefix(rel, "http") }
 	const at = " http://example.com"
 	want := []string{
 		"self" + at + "/ application/json",
