@@ -35,6 +35,7 @@ type exchange struct {
 	sent      int64 // bytes of body
 	head      bool
 	origins   bool // the reply differs between origins
+	noStore   bool // nobody may keep the reply
 }
 
 func (e *exchange) WriteHeader(status int) {
@@ -42,6 +43,9 @@ func (e *exchange) WriteHeader(status int) {
 		e.status = status
 		if e.origins {
 			e.Header().Add("Vary", "Origin")
+		}
+		if e.noStore {
+			e.Header().Set("Cache-Control", "no-store")
 		}
 	}
 	e.ResponseWriter.WriteHeader(status)

@@ -73,20 +73,8 @@ func jsonOnly(r *http.Request, q url.Values) error {
 	return nil
 }
 
-// document answers with a JSON document, if the client can read one.
-func document(w http.ResponseWriter, r *http.Request, v any) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	if err := jsonOnly(r, q); err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, mediaJSON, v)
-}
-
-// linked answers as document does, with the links of the document, and the profile
-// if there are profiles to choose from, as headers.
+// linked answers with a JSON document, if the client can read one, and repeats as
+// headers its links and, if there are profiles to choose from, its profile.
 func linked(w http.ResponseWriter, r *http.Request, v any, links []ogc.Link, profiles ...string) error {
 	q, err := query(r)
 	if err != nil {

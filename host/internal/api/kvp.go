@@ -31,7 +31,9 @@ const maxKVP = 64 << 10
 // it makes of the query the request that a POST would carry, and goes on as that
 // does. As the process runs anew each time, nobody may keep the reply.
 func (a *API) executeKVP(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
-	w.Header().Set("Cache-Control", "no-store")
+	if e, ok := w.(*exchange); ok {
+		e.noStore = true // whatever becomes of it
+	}
 	process, err := a.service.Process(params.ByName("processID"))
 	if err != nil {
 		return err

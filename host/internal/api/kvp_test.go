@@ -248,6 +248,17 @@ func TestExecutionByQueryIsOffByDefault(t *testing.T) {
 	}
 }
 
+func TestDefinitionDescribesExecutionByQuery(t *testing.T) {
+	t.Parallel()
+	s, _ := kvpService(t)
+	for on, a := range map[bool]*API{true: newAPI(t, s, withKVP), false: newAPI(t, s)} {
+		item := definitionOf(t, a)["paths"].(map[string]any)["/processes/{processID}/execution"].(map[string]any)
+		if _, there := item["get"]; there != on || item["post"] == nil {
+			t.Errorf("turned on %t: GET is described: %t", on, there)
+		}
+	}
+}
+
 func FuzzKVP(f *testing.F) {
 	for _, q := range []string{
 		"text=a&counts=1,2&points={%22x%22:1},{}", "box=1,2,3,4&box[crs]=x", "binary[value]=AQ==&binary[mediaType]=a/b", "object[href]=u&object[type]=t",
