@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -102,6 +104,15 @@ func TestHostHeadersThatAreNoneAreRefused(t *testing.T) {
 		} else if self := href(decode[ogc.LandingPage](t, w).Links, "self"); self != "http://"+strings.TrimSuffix(host, ":")+"/" {
 			t.Errorf("%s: self is %s", host, self)
 		}
+	}
+	none := httptest.NewRequest("GET", "/", nil)
+	none.Host = "" // as HTTP/1.0 allows
+	if got := a.base(none); got != "http://localhost" {
+		t.Errorf("no host: %s", got)
+	}
+	local := context.WithValue(t.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv6loopback, Port: 5000})
+	if got := a.base(none.WithContext(local)); got != "http://[::1]:5000" {
+		t.Errorf("no host, to an address: %s", got)
 	}
 	configured := newAPI(t, hello(t), func(c *Config) { c.BaseURL = "https://pub.example" })
 	r := httptest.NewRequest("GET", "/", nil)
