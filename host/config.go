@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"geomill/host/internal/api"
 )
 
 // Config is everything that can be set. Start from Default.
@@ -20,6 +22,16 @@ type Config struct {
 	// BaseURL is the public URL of the landing page, when it is not the
 	// address a client used; without a trailing slash.
 	BaseURL string `yaml:"base-url"`
+	// TrustedProxies are the addresses and networks (CIDR) of peers whose
+	// Forwarded and X-Forwarded headers are believed.
+	TrustedProxies []string `yaml:"trusted-proxies"`
+	// CORSOrigins are the origins whose pages may use the API; "*" is all,
+	// "none", or an empty list, is none.
+	CORSOrigins []string `yaml:"cors-origins"`
+	// KVPExecute lets processes be executed by GET with query parameters.
+	KVPExecute bool `yaml:"kvp-execute"`
+	// ForgetRemoved answers 404 rather than 410 for jobs that were removed.
+	ForgetRemoved bool `yaml:"forget-removed"`
 
 	Title       string `yaml:"title"`
 	Description string `yaml:"description"`
@@ -62,6 +74,7 @@ func Default() Config {
 		Data:        "./data",
 		Title:       "Geomill",
 		Description: "Processes served by OGC API - Processes",
+		CORSOrigins: []string{api.AnyOrigin},
 		LogFormat:   "text",
 		LogLevel:    "info",
 		MaxBody:     128 << 20,
@@ -93,6 +106,12 @@ func (c Config) Validate() error {
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 			fault("base-url", "%q is not an absolute http or https URL without query", c.BaseURL)
 		}
+	}
+	if _, err := c.proxies(); err != nil {
+		fault("trusted-proxies", "%v", err)
+	}
+	if err := api.CheckCORSOrigins(c.origins()); err != nil {
+		fault("cors-origins", "%v", err)
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		fault("log-format", "%q is not text or json", c.LogFormat)

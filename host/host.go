@@ -109,7 +109,16 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}); err != nil {
 		return nil, err
 	}
+	proxies, err := c.proxies()
+	if err != nil {
+		return nil, err
+	}
+	key, err := cursorKey(data)
+	if err != nil {
+		return nil, err
+	}
 	handler, err := api.New(api.Config{
+		CursorKey: key, TrustedProxies: proxies, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
 		Service: p.jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
 		MaxBody: c.MaxBody, SpoolDir: dir("spool"), CITE10: slices.Contains(c.Compat, CompatCITE10), Logger: log,
 	})

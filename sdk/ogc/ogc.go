@@ -36,13 +36,20 @@ type Conformance struct {
 // ProcessList answers GET /processes (processList.yaml).
 type ProcessList struct {
 	Processes []ProcessSummary `json:"processes"`
-	Links     []Link           `json:"links"`
+	// NumberMatched counts the whole list, NumberReturned this page.
+	NumberMatched  int    `json:"numberMatched"`
+	NumberReturned int    `json:"numberReturned"`
+	Links          []Link `json:"links"`
 }
 
 // JobList answers GET /jobs (jobList.yaml).
 type JobList struct {
-	Jobs  []StatusInfo `json:"jobs"`
-	Links []Link       `json:"links"`
+	Jobs []StatusInfo `json:"jobs"`
+	// NumberMatched counts the jobs of all pages; nil where that is not known.
+	NumberMatched *int `json:"numberMatched,omitempty"`
+	// NumberReturned counts the jobs of this page.
+	NumberReturned int    `json:"numberReturned"`
+	Links          []Link `json:"links"`
 }
 
 // Status is the state of a job (statusCode.yaml).

@@ -16,10 +16,15 @@ import (
 type settings struct {
 	Config string `help:"Configuration file (YAML). Its keys are the names of these flags." env:"GEOMILL_CONFIG" placeholder:"FILE"`
 
-	Listen     *string        `help:"Address to serve on (127.0.0.1:5000)." env:"GEOMILL_LISTEN" placeholder:"ADDR"`
-	Plugins    *string        `help:"Directory of plugins (./plugins)." env:"GEOMILL_PLUGINS" placeholder:"DIR"`
-	Data       *string        `help:"Directory of jobs and outputs (./data)." env:"GEOMILL_DATA" placeholder:"DIR"`
-	BaseURL    *string        `help:"Public URL of the landing page." env:"GEOMILL_BASE_URL" placeholder:"URL"`
+	Listen         *string  `help:"Address to serve on (127.0.0.1:5000)." env:"GEOMILL_LISTEN" placeholder:"ADDR"`
+	Plugins        *string  `help:"Directory of plugins (./plugins)." env:"GEOMILL_PLUGINS" placeholder:"DIR"`
+	Data           *string  `help:"Directory of jobs and outputs (./data)." env:"GEOMILL_DATA" placeholder:"DIR"`
+	BaseURL        *string  `help:"Public URL of the landing page." env:"GEOMILL_BASE_URL" placeholder:"URL"`
+	TrustedProxies []string `help:"Address or network whose Forwarded and X-Forwarded headers are believed." env:"GEOMILL_TRUSTED_PROXIES" placeholder:"CIDR"`
+	CORSOrigins    []string `help:"Origin whose pages may use the API; none turns it off (*)." env:"GEOMILL_CORS_ORIGINS" placeholder:"ORIGIN"`
+	KVPExecute     *bool    `help:"Let processes be executed by GET with query parameters." env:"GEOMILL_KVP_EXECUTE"`
+	ForgetRemoved  *bool    `help:"Answer 404 rather than 410 for removed jobs." env:"GEOMILL_FORGET_REMOVED"`
+
 	LogFormat  *string        `help:"text or json." env:"GEOMILL_LOG_FORMAT" placeholder:"FORMAT"`
 	LogLevel   *string        `help:"debug, info, warn or error." env:"GEOMILL_LOG_LEVEL" placeholder:"LEVEL"`
 	MaxBody    *int64         `help:"Largest request body in bytes (134217728)." env:"GEOMILL_MAX_BODY" placeholder:"BYTES"`
@@ -47,6 +52,14 @@ func (s settings) load() (host.Config, error) {
 	set(&c.Plugins, s.Plugins)
 	set(&c.Data, s.Data)
 	set(&c.BaseURL, s.BaseURL)
+	if s.TrustedProxies != nil {
+		c.TrustedProxies = s.TrustedProxies
+	}
+	if s.CORSOrigins != nil {
+		c.CORSOrigins = s.CORSOrigins
+	}
+	set(&c.KVPExecute, s.KVPExecute)
+	set(&c.ForgetRemoved, s.ForgetRemoved)
 	set(&c.LogFormat, s.LogFormat)
 	set(&c.LogLevel, s.LogLevel)
 	set(&c.MaxBody, s.MaxBody)

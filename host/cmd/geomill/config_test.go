@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,14 +63,18 @@ var every = map[string]string{
 	"listen": "127.0.0.1:7", "plugins": "/p", "data": "/d", "base-url": "https://example.org/mill", "log-format": "json", "log-level": "debug",
 	"max-body": "77", "slots": "7", "queue-limit": "7", "sync-slots": "7", "record-sync": "true", "timeout": "7s", "grace": "7s", "drain": "7s",
 	"plugin-env": "A=b", "compat": "cite10",
+	"trusted-proxies": "10.0.0.0/8", "cors-origins": "https://page.example", "kvp-execute": "true", "forget-removed": "true",
 }
+
+// lists are the keys whose value is a list.
+var lists = []string{"plugin-env", "compat", "trusted-proxies", "cors-origins"}
 
 func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
 	var text strings.Builder
 	var flags []string
 	for key, value := range every {
 		flags = append(flags, "--"+key+"="+value)
-		if key == "plugin-env" || key == "compat" {
+		if slices.Contains(lists, key) {
 			value = "[" + value + "]"
 		}
 		fmt.Fprintf(&text, "%s: %s\n", key, value)
@@ -147,6 +152,8 @@ func TestWhatCannotStartSaysWhyInOneLine(t *testing.T) {
 		"unknown key":         {[]string{"--config", aFile}, 1, []string{`[1:1] unknown field "unknown"`}},
 		"reserved variable":   {[]string{"--plugin-env", "GEOMILL_X=1"}, 1, []string{"GEOMILL_X"}},
 		"all faults":          {[]string{"--drain=-1s", "--slots=-1", "--compat=x", "--queue-limit=0"}, 1, []string{"drain", "slots", "compat", "queue-limit"}},
+		"wrong proxy":         {[]string{"--trusted-proxies=10.0.0.0/33"}, 1, []string{"trusted-proxies", "10.0.0.0/33"}},
+		"wrong origin":        {[]string{"--cors-origins=page.example"}, 1, []string{"cors-origins", "page.example"}},
 		"unknown flag":        {[]string{"--lisen", "x"}, 2, []string{"--lisen", "--help"}},
 		"not a number":        {[]string{"--slots", "x"}, 2, []string{"--slots", "--help"}},
 		"not a duration":      {[]string{"--drain", "5"}, 2, []string{"--drain", "--help"}},

@@ -34,11 +34,19 @@ type exchange struct {
 	status    int
 	sent      int64 // bytes of body
 	head      bool
+	origins   bool // the reply differs between origins
+	noStore   bool // nobody may keep the reply
 }
 
 func (e *exchange) WriteHeader(status int) {
 	if e.status == 0 && status >= 200 {
 		e.status = status
+		if e.origins {
+			e.Header().Add("Vary", "Origin")
+		}
+		if e.noStore {
+			e.Header().Set("Cache-Control", "no-store")
+		}
 	}
 	e.ResponseWriter.WriteHeader(status)
 }
@@ -84,6 +92,10 @@ func (a *API) adapt(h handler) httprouter.Handle {
 			e.requestID = a.config.RequestID()
 		}
 		w.Header()["X-Request-Id"] = []string{e.requestID}
+		if a.cors != nil {
+			e.origins = !a.cors.any
+			a.cors.answer(w.Header(), r)
+		}
 		debugging := a.config.Logger.Enabled(r.Context(), slog.LevelDebug)
 		var began time.Time
 		if debugging {
@@ -140,7 +152,13 @@ func (a *API) fail(e *exchange, r *http.Request, err error) {
 			append(e.attrs(r), slog.String("error", err.Error()))...)
 		panic(http.ErrAbortHandler)
 	}
+	if a.config.ForgetRemoved && errors.Is(err, job.ErrGone) {
+		err = job.ErrNoSuchJob
+	}
 	p := problemOf(err, e.requestID)
+	if p.Instance == "" {
+		p.Instance = a.address.path(r) + r.URL.EscapedPath()
+	}
 	p.write(e, r)
 	if _, failed := errors.AsType[*job.FailedError](err); p.Status >= 500 && !failed { // the job's end is logged already
 		a.config.Logger.LogAttrs(r.Context(), slog.LevelError, "request failed",

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime"
 	"strings"
@@ -56,8 +58,15 @@ const (
 type Config struct {
 	Service Service
 	// BaseURL is the address of the landing page as clients see it, such as
-	// https://example.org/ogc. When empty, each request's Host is used.
-	BaseURL            string
+	// https://example.org/ogc. When empty, each request tells it: by its Host,
+	// or by the forwarded headers of a trusted proxy.
+	BaseURL string
+	// TrustedProxies are the peers whose Forwarded and X-Forwarded headers
+	// are believed.
+	TrustedProxies []netip.Prefix
+	// CORSOrigins are the origins whose pages may use the API; AnyOrigin is
+	// all of them. Empty: none.
+	CORSOrigins        []string
 	Title, Description string
 
 	// MaxBody is the largest execute request, in bytes.
@@ -73,6 +82,17 @@ type Config struct {
 	// job appears as a link in a results document, when the client did not
 	// say which it wants. A negative limit means never.
 	InlineLimit int64
+
+	// KVPExecute lets processes be executed by GET (2.0 class kvp-execute).
+	KVPExecute bool
+	// ForgetRemoved answers 404, as for jobs that never were, rather than 410
+	// for jobs that were removed (spec 5.4).
+	ForgetRemoved bool
+
+	// CursorKey signs the places in lists that links of pages carry, so that
+	// those of other servers are not taken for ours. It should outlive a
+	// restart; without one, a random key is made.
+	CursorKey []byte
 
 	PageLimit    int // entries of a list when the client names no limit
 	MaxPageLimit int // larger limits are lowered to it
@@ -97,10 +117,13 @@ func (c *Config) check() error {
 	}
 	if c.BaseURL != "" {
 		u, err := url.Parse(c.BaseURL)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.EscapedPath() != u.Path {
 			errs = append(errs, fmt.Errorf("base URL %q is not an absolute http or https URL", c.BaseURL))
 		}
 		c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	}
+	if err := CheckCORSOrigins(c.CORSOrigins); err != nil {
+		errs = append(errs, fmt.Errorf("CORS origins: %w", err))
 	}
 	for _, n := range []struct {
 		name  string
@@ -133,6 +156,10 @@ func (c *Config) fill() {
 	orElse(&c.PageLimit, DefaultPageLimit)
 	orElse(&c.MaxPageLimit, DefaultMaxPageLimit)
 	orElse(&c.Logger, slog.New(slog.DiscardHandler))
+	if len(c.CursorKey) == 0 {
+		c.CursorKey = make([]byte, 32)
+		_, _ = cryptorand.Read(c.CursorKey) // never fails
+	}
 	if c.RequestID == nil {
 		c.RequestID = randomID
 	}
@@ -161,7 +188,11 @@ type API struct {
 	service Service
 	routes  []route
 	router  *httprouter.Router
-	slots   chan struct{} // one for each spooled body being parsed
+	// wrongHost answers requests whose Host is none.
+	wrongHost http.Handler
+	slots     chan struct{} // one for each spooled body being parsed
+	address   addresses
+	cors      *cors
 }
 
 // New checks the configuration and returns an API. It starts nothing.
@@ -169,17 +200,28 @@ func New(c Config) (*API, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("configure api: %w", err)
 	}
-	a := &API{config: c, service: c.Service, slots: make(chan struct{}, c.Scanners)}
+	a := &API{config: c, service: c.Service, slots: make(chan struct{}, c.Scanners), address: newAddresses(&c)}
+	a.cors, _ = newCORS(c.CORSOrigins) // checked with the rest
 	a.routes = a.table()
 	a.router = a.newRouter()
 	return a, nil
 }
 
-// ServeHTTP answers one request. A trailing slash makes no difference.
+// ServeHTTP answers one request. One trailing slash makes no difference, nor does
+// the path prefix of the public URL.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if p := r.URL.Path; p == "" || len(p) > 1 && p[len(p)-1] == '/' {
+	if a.config.BaseURL == "" && r.Host != "" && !validHost(r.Host) {
+		a.wrongHost.ServeHTTP(w, r) // it would come back in every link
+		return
+	}
+	path, ok := a.address.resource(r)
+	if !ok {
+		a.router.NotFound.ServeHTTP(w, r)
+		return
+	}
+	if path != r.URL.Path {
 		u := *r.URL
-		u.Path, u.RawPath = "/"+strings.Trim(p, "/"), ""
+		u.Path, u.RawPath = path, ""
 		r2 := *r
 		r2.URL = &u
 		r = &r2
@@ -188,16 +230,4 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // base returns the absolute URL of the landing page, without a trailing slash.
-func (a *API) base(r *http.Request) string {
-	if a.config.BaseURL != "" {
-		return a.config.BaseURL
-	}
-	host := r.Host
-	if host == "" {
-		host = "localhost"
-	}
-	if r.TLS != nil {
-		return "https://" + host
-	}
-	return "http://" + host
-}
+func (a *API) base(r *http.Request) string { return a.address.of(r) }

@@ -44,6 +44,10 @@ func parseFilter(q url.Values, now time.Time) (f job.Filter, some bool, err erro
 	if f.MaxDuration, err = durationParameter(q, "maxDuration"); err != nil {
 		return f, false, err
 	}
+	if (f.MinDuration != nil || f.MaxDuration != nil) && len(statuses) == 0 {
+		// An accepted job may have been started before: it waits for another attempt.
+		f.Statuses = []ogc.Status{ogc.Running, ogc.Successful, ogc.Failed, ogc.Dismissed}
+	}
 	return f, some, nil
 }
 

@@ -35,7 +35,12 @@ func TestFiltersOfTheJobList(t *testing.T) {
 		{"datetime=../2025-06-01T00:00:00Z", job.Filter{CreatedTo: day}, false},
 		{"datetime=/2025-06-01t02:00:00%2b02:00", job.Filter{CreatedTo: day}, false},
 		{"datetime=/2025-06-01T02:00:00+02:00", job.Filter{CreatedTo: day}, false},
-		{"minDuration=0&maxDuration=60&maxDuration=9", job.Filter{MinDuration: seconds(0), MaxDuration: seconds(60)}, false},
+		{"minDuration=0&maxDuration=60&maxDuration=9", job.Filter{
+			MinDuration: seconds(0), MaxDuration: seconds(60), Statuses: []ogc.Status{ogc.Running, ogc.Successful, ogc.Failed, ogc.Dismissed},
+		}, false},
+		{"maxDuration=1&status=accepted", job.Filter{MaxDuration: seconds(1), Statuses: []ogc.Status{ogc.Accepted}}, false},
+		{"status=running&status=failed,dismissed", job.Filter{Statuses: []ogc.Status{ogc.Running, ogc.Failed, ogc.Dismissed}}, false},
+		{"type=other&type=process", job.Filter{}, false},
 	} {
 		t.Run(c.query, func(t *testing.T) {
 			t.Parallel()
@@ -86,8 +91,11 @@ func FuzzQuery(f *testing.F) {
 		if n, err := a.pageLimit(q); err == nil && (n < 1 || n > DefaultMaxPageLimit) {
 			t.Fatalf("limit %d", n)
 		}
-		if c, err := parseCursor(q); err == nil && c != (job.Cursor{}) {
-			if again, err := parseCursor(url.Values{"cursor": {formatCursor(c)}}); err != nil || again != c {
+		if c, err := a.parseCursor("/jobs", q); err == nil && c != (job.Cursor{}) {
+			t.Fatalf("cursor %+v was not given out", c)
+		}
+		if c := (job.Cursor{After: "j" + raw, Newer: len(raw)%2 == 0}); len(raw) < 200 {
+			if again, err := a.parseCursor("/jobs", url.Values{"cursor": {a.formatCursor("/jobs", c)}}); err != nil || again != c {
 				t.Fatalf("cursor %+v comes back as %+v, %v", c, again, err)
 			}
 		}

@@ -12,33 +12,25 @@ import (
 
 // jobList answers GET /jobs (1.0 /req/job-list/job-list-op, job-list-success).
 func (a *API) jobList(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	q, err := query(r)
+	l, err := a.listing(r, "/jobs")
 	if err != nil {
 		return err
 	}
-	limit, err := a.pageLimit(q)
+	filter, some, err := parseFilter(l.query, a.config.Now())
 	if err != nil {
-		return err
-	}
-	cursor, err := parseCursor(q)
-	if err != nil {
-		return err
-	}
-	filter, some, err := parseFilter(q, a.config.Now())
-	if err != nil {
-		return err
-	}
-	if err := jsonOnly(r, q); err != nil {
 		return err
 	}
 	var page job.Page
 	if some {
-		if page, err = a.service.Jobs(r.Context(), filter, cursor, limit); err != nil {
+		if page, err = a.service.Jobs(r.Context(), filter, l.cursor, l.limit); err != nil {
 			return err
 		}
 	}
 	base := a.base(r)
-	list := ogc.JobList{Jobs: make([]ogc.StatusInfo, len(page.Jobs))}
+	list := ogc.JobList{Jobs: make([]ogc.StatusInfo, len(page.Jobs)), NumberReturned: len(page.Jobs)}
+	if !page.Older && !page.Newer { // more would have to be counted
+		list.NumberMatched = &list.NumberReturned
+	}
 	for i, j := range page.Jobs {
 		list.Jobs[i] = statusInfo(j, base)
 	}
@@ -46,7 +38,9 @@ func (a *API) jobList(w http.ResponseWriter, r *http.Request, _ httprouter.Param
 	if n := len(page.Jobs); n > 0 {
 		first, last = page.Jobs[0].ID, page.Jobs[n-1].ID
 	}
-	list.Links = pageLinks(base+"/jobs", q, page.Older && last != "", page.Newer && first != "", first, last)
+	list.Links = a.links(l, base, page.Older, page.Newer, first, last)
+	linkHeaders(w.Header(), list.Links)
+	announceProfile(w.Header(), r, l.query, profileJobList)
 	return writeJSON(w, http.StatusOK, mediaJSON, list)
 }
 
@@ -56,7 +50,8 @@ func (a *API) jobStatus(w http.ResponseWriter, r *http.Request, params httproute
 	if err != nil {
 		return err
 	}
-	return document(w, r, statusInfo(j, a.base(r)))
+	s := statusInfo(j, a.base(r))
+	return linked(w, r, s, s.Links, profileJob)
 }
 
 // dismiss answers DELETE /jobs/{jobID} (1.0 /req/dismiss/job-dismiss-op,
@@ -97,6 +92,7 @@ func statusInfo(j job.Job, base string) ogc.StatusInfo {
 			{Href: self, Rel: "monitor", Type: mediaJSON, Title: "The status of the job"},
 			{Href: self, Rel: "status", Type: mediaJSON, Title: "The status of the job"},
 			{Href: base + "/jobs", Rel: "up", Type: mediaJSON, Title: "The jobs"},
+			{Href: base + "/processes/" + j.ProcessID, Rel: "describedby", Type: mediaJSON, Title: "The description of the process"},
 		},
 	}
 	switch {

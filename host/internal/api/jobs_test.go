@@ -35,6 +35,7 @@ func TestStatusDocumentsHaveTheMembersOfBothVersions(t *testing.T) {
 		link("/jobs/j1", "monitor", "The status of the job"),
 		link("/jobs/j1", "status", "The status of the job"),
 		link("/jobs", "up", "The jobs"),
+		link("/processes/hello-world", "describedby", "The description of the process"),
 		link("/jobs/j1/results", ogc.RelResults, "The results"),
 	}, ",")+`]}`)
 }
@@ -57,6 +58,8 @@ func TestStatusLinksFollowTheStatus(t *testing.T) {
 func TestRemovedJobsAreGone(t *testing.T) {
 	t.Parallel()
 	wantProblem(t, do(t, newAPI(t, hello(t)), "GET", "/jobs/removed", ""), 410, ogc.NoSuchJob)
+	forgetful := newAPI(t, hello(t), func(c *Config) { c.ForgetRemoved = true })
+	wantProblem(t, do(t, forgetful, "GET", "/jobs/removed", ""), 404, ogc.NoSuchJob)
 }
 
 // manyJobs lists jobs 30 (newest) to 1 as a store would.

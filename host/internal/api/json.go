@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"geomill/sdk/ogc"
 )
 
 // Header values that never change; net/http only reads them.
@@ -71,14 +73,19 @@ func jsonOnly(r *http.Request, q url.Values) error {
 	return nil
 }
 
-// document answers with a JSON document, if the client can read one.
-func document(w http.ResponseWriter, r *http.Request, v any) error {
+// linked answers with a JSON document, if the client can read one, and repeats as
+// headers its links and, if there are profiles to choose from, its profile.
+func linked(w http.ResponseWriter, r *http.Request, v any, links []ogc.Link, profiles ...string) error {
 	q, err := query(r)
 	if err != nil {
 		return err
 	}
 	if err := jsonOnly(r, q); err != nil {
 		return err
+	}
+	linkHeaders(w.Header(), links)
+	if len(profiles) > 0 {
+		announceProfile(w.Header(), r, q, profiles...)
 	}
 	return writeJSON(w, http.StatusOK, mediaJSON, v)
 }

@@ -1,14 +1,41 @@
 package api
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"net/http"
 	"net/url"
 	"strconv"
 
 	"geomill/host/internal/job"
 	"geomill/sdk/ogc"
 )
+
+// listing is a request for a page of a list.
+type listing struct {
+	path   string // of the list
+	query  url.Values
+	limit  int
+	cursor job.Cursor
+}
+
+// listing reads what the lists have in common: the query, the size and the place
+// of the page, and whether the client can read it.
+func (a *API) listing(r *http.Request, path string) (l listing, err error) {
+	l.path = path
+	if l.query, err = query(r); err != nil {
+		return l, err
+	}
+	if l.limit, err = a.pageLimit(l.query); err != nil {
+		return l, err
+	}
+	if l.cursor, err = a.parseCursor(path, l.query); err != nil {
+		return l, err
+	}
+	return l, jsonOnly(r, l.query)
+}
 
 // pageLimit reads the parameter limit: larger values are lowered to the largest
 // page (1.0 /req/job-list/limit-response), others than whole numbers from 1 are
@@ -28,57 +55,76 @@ func (a *API) pageLimit(q url.Values) (int, error) {
 	return min(n, a.config.MaxPageLimit), nil
 }
 
-// maxCursor bounds the parameter cursor, in bytes. Ids have at most 200.
-const maxCursor = 512
+const (
+	// maxCursor bounds the parameter cursor, in bytes. Ids have at most 200.
+	maxCursor = 512
+	// cursorTag is the length of the code that proves whose a cursor is.
+	cursorTag = 9
+)
 
-// parseCursor reads the parameter cursor, which only links of ours carry.
-func parseCursor(q url.Values) (job.Cursor, error) {
+// parseCursor reads the parameter cursor, which only links of this server and of
+// the same list carry.
+func (a *API) parseCursor(path string, q url.Values) (job.Cursor, error) {
 	values, given := q["cursor"]
 	if !given {
 		return job.Cursor{}, nil
 	}
-	bad := badParameter("cursor", "is not one that this server gave out")
+	bad := badParameter("cursor", "is not one that this server gave out for this list")
 	if len(values[0]) > maxCursor {
 		return job.Cursor{}, bad
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(values[0])
-	if err != nil || len(b) < 2 || b[0] != 'o' && b[0] != 'n' || !saneID(string(b[1:])) {
+	if err != nil || len(b) < cursorTag+2 {
 		return job.Cursor{}, bad
 	}
-	return job.Cursor{After: string(b[1:]), Newer: b[0] == 'n'}, nil
-}
-
-func formatCursor(c job.Cursor) string {
-	direction := "o"
-	if c.Newer {
-		direction = "n"
+	tag, place := b[:cursorTag], b[cursorTag:]
+	if !hmac.Equal(tag, a.cursorTag(path, place)) {
+		return job.Cursor{}, bad
 	}
-	return base64.RawURLEncoding.EncodeToString([]byte(direction + c.After))
+	return job.Cursor{After: string(place[1:]), Newer: place[0] == 'n'}, nil
 }
 
-// pageLinks returns the links of a page of a list: self, next and prev. first
-// and last are the ids at its ends. Links keep the other parameters.
-func pageLinks(address string, q url.Values, next, prev bool, first, last string) []ogc.Link {
-	at := func(rel string, c job.Cursor) ogc.Link {
+func (a *API) formatCursor(path string, c job.Cursor) string {
+	place := []byte("o" + c.After)
+	if c.Newer {
+		place[0] = 'n'
+	}
+	return base64.RawURLEncoding.EncodeToString(append(a.cursorTag(path, place), place...))
+}
+
+func (a *API) cursorTag(path string, place []byte) []byte {
+	m := hmac.New(sha256.New, a.config.CursorKey)
+	m.Write([]byte(path))
+	m.Write([]byte{0})
+	m.Write(place)
+	return m.Sum(nil)[:cursorTag]
+}
+
+// links returns the links of a page of a list: self, next, prev and up (1.0
+// /req/core/pl-links, /req/job-list/links). first and last are the ids at its
+// ends, older and newer whether the list goes on there. Links keep the other
+// parameters of the request.
+func (a *API) links(l listing, base string, older, newer bool, first, last string) []ogc.Link {
+	at := func(rel, title string, c job.Cursor) ogc.Link {
 		p := url.Values{}
-		for name, values := range q {
+		for name, values := range l.query {
 			p[name] = values
 		}
 		if c.After != "" {
-			p["cursor"] = []string{formatCursor(c)}
+			p["cursor"] = []string{a.formatCursor(l.path, c)}
 		}
-		href := address
+		href := base + l.path
 		if len(p) > 0 {
 			href += "?" + p.Encode()
 		}
-		return ogc.Link{Href: href, Rel: rel, Type: mediaJSON}
+		return ogc.Link{Href: href, Rel: rel, Type: mediaJSON, Title: title}
 	}
-	links := []ogc.Link{at("self", job.Cursor{})}
-	if next {
-		links = append(links, at("next", job.Cursor{After: last}))
+	links := []ogc.Link{at("self", "This page", job.Cursor{})}
+	if older && last != "" {
+		links = append(links, at("next", "The next page", job.Cursor{After: last}))
 	}
-	if prev {
-		links = append(links, at("prev", job.Cursor{After: first, Newer: true}))
+	if newer && first != "" {
+		links = append(links, at("prev", "The previous page", job.Cursor{After: first, Newer: true}))
 	}
-	return links
+	return append(links, ogc.Link{Href: base + "/", Rel: "up", Type: mediaJSON, Title: "The landing page"})
 }

@@ -149,9 +149,6 @@ func invalid(faults []ogc.Fault) *problem {
 // write sends the problem. Its media type is application/json unless the client
 // names application/problem+json: clients of version 1.0 expect the former.
 func (p *problem) write(w http.ResponseWriter, r *http.Request) {
-	if p.Instance == "" {
-		p.Instance = r.URL.EscapedPath()
-	}
 	if p.retryAfter > 0 {
 		seconds := int64((p.retryAfter + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))

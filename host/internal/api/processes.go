@@ -19,28 +19,17 @@ const (
 // processList answers GET /processes (1.0 /req/core/process-list,
 // process-list-success, pl-limit-response, pl-links).
 func (a *API) processList(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	q, err := query(r)
+	l, err := a.listing(r, "/processes")
 	if err != nil {
-		return err
-	}
-	limit, err := a.pageLimit(q)
-	if err != nil {
-		return err
-	}
-	cursor, err := parseCursor(q)
-	if err != nil {
-		return err
-	}
-	if err := jsonOnly(r, q); err != nil {
 		return err
 	}
 	if err := a.service.Await(r.Context(), ""); err != nil {
 		return err
 	}
 	all := a.service.Processes()
-	from, to := section(all, cursor, limit)
+	from, to := section(all, l.cursor, l.limit)
 	base := a.base(r)
-	list := ogc.ProcessList{Processes: make([]ogc.ProcessSummary, 0, to-from)}
+	list := ogc.ProcessList{Processes: make([]ogc.ProcessSummary, 0, to-from), NumberMatched: len(all), NumberReturned: to - from}
 	for _, p := range all[from:to] {
 		list.Processes = append(list.Processes, summary(p, base))
 	}
@@ -48,7 +37,9 @@ func (a *API) processList(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	if from < to {
 		first, last = all[from].ID, all[to-1].ID
 	}
-	list.Links = pageLinks(base+"/processes", q, to < len(all) && from < to, from > 0 && from < to, first, last)
+	list.Links = a.links(l, base, to < len(all), from > 0, first, last)
+	linkHeaders(w.Header(), list.Links)
+	announceProfile(w.Header(), r, l.query, profileProcessList)
 	return writeJSON(w, http.StatusOK, mediaJSON, list)
 }
 
@@ -98,5 +89,5 @@ func (a *API) processDescription(w http.ResponseWriter, r *http.Request, params 
 		ogc.Link{Href: base + "/", Rel: "service", Type: mediaJSON, Title: "The landing page"},
 		ogc.Link{Href: base + "/jobs?processID=" + p.ID, Rel: ogc.RelJobList, Type: mediaJSON, Title: "The jobs of the process"},
 		ogc.Link{Href: profileDescription, Rel: "profile"})
-	return document(w, r, d)
+	return linked(w, r, d, d.Links[:len(d.Links)-1], profileDescription)
 }

@@ -15,7 +15,7 @@ type route struct {
 
 // table lists every operation, in the order of the standard.
 func (a *API) table() []route {
-	return []route{
+	routes := []route{
 		{http.MethodGet, "/", a.landingPage, docLandingPage},
 		{http.MethodGet, "/conformance", a.conformance, docConformance},
 		{http.MethodGet, "/api", a.definition, docDefinition},
@@ -28,6 +28,10 @@ func (a *API) table() []route {
 		{http.MethodGet, "/jobs/:jobID/results", a.jobResults, docJobResults},
 		{http.MethodGet, "/jobs/:jobID/results/:outputID", a.jobOutput, docJobOutput},
 	}
+	if a.config.KVPExecute {
+		routes = append(routes, route{http.MethodGet, kvpPath, a.executeKVP, docExecuteKVP})
+	}
+	return routes
 }
 
 func (a *API) newRouter() *httprouter.Router {
@@ -37,7 +41,7 @@ func (a *API) newRouter() *httprouter.Router {
 	for _, rt := range a.routes {
 		h := a.adapt(rt.handle)
 		router.Handle(rt.method, rt.path, h)
-		if rt.method == http.MethodGet {
+		if rt.method == http.MethodGet && rt.path != kvpPath { // a process is not run to send no body
 			router.Handle(http.MethodHead, rt.path, h)
 		}
 	}
@@ -47,9 +51,12 @@ func (a *API) newRouter() *httprouter.Router {
 	router.MethodNotAllowed = a.fallback(func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 		return newProblem(http.StatusMethodNotAllowed, "The resource allows "+w.Header().Get("Allow")+" only.")
 	})
-	router.GlobalOPTIONS = a.fallback(func(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-		w.WriteHeader(http.StatusNoContent)
+	router.GlobalOPTIONS = a.fallback(func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+		a.cors.options(w, r)
 		return nil
+	})
+	a.wrongHost = a.fallback(func(http.ResponseWriter, *http.Request, httprouter.Params) error {
+		return newProblem(http.StatusBadRequest, "The Host header is not a host name or address.")
 	})
 	return router
 }
