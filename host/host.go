@@ -18,6 +18,7 @@ import (
 	"geomill/host/internal/api"
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin"
+	"geomill/host/internal/remote"
 	"geomill/host/internal/store"
 )
 
@@ -60,6 +61,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, started func(Started))
 type parts struct {
 	config  Config
 	log     *slog.Logger
+	remote  *remote.Client
 	store   *store.Store
 	plugins *plugin.Host
 	jobs    *job.Service
@@ -85,6 +87,9 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
+	if p.remote, err = remote.New(c.references()); err != nil {
+		return nil, err
+	}
 	if p.store, err = store.Open(store.Config{Dir: dir("store"), Logger: log}); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -103,6 +108,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		Logger: log, Dir: dir("jobs"),
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync,
 		Timeout: c.Timeout, Grace: c.Grace, Drain: c.Drain,
+		Fetcher: p.remote, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,
 	}); err != nil {
 		return nil, err
 	}
@@ -138,6 +144,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, started func(Sta
 			p.log.Error("close store", "error", err)
 		}
 	}()
+	defer p.remote.Close()
 	plugins := goRun(p.plugins.Run)
 	defer plugins.stop(p.log, "plugins")
 	select {

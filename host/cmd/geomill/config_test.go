@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,15 +63,20 @@ var every = map[string]string{
 	"listen": "127.0.0.1:7", "plugins": "/p", "data": "/d", "base-url": "https://example.org/mill", "log-format": "json", "log-level": "debug",
 	"max-body": "77", "slots": "7", "queue-limit": "7", "sync-slots": "7", "record-sync": "true", "timeout": "7s", "grace": "7s", "drain": "7s",
 	"plugin-env": "A=b", "compat": "cite10",
+	"reference-schemes": "https", "reference-allow": "*.example.org", "reference-deny": "10.0.0.0/8", "reference-private": "true",
+	"reference-max-bytes": "77", "reference-timeout": "7s",
 }
+
+// lists are the keys with a list of values.
+var lists = []string{"plugin-env", "compat", "reference-schemes", "reference-allow", "reference-deny"}
 
 func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
 	var text strings.Builder
 	var flags []string
 	for key, value := range every {
 		flags = append(flags, "--"+key+"="+value)
-		if key == "plugin-env" || key == "compat" {
-			value = "[" + value + "]"
+		if slices.Contains(lists, key) {
+			value = `["` + value + `"]`
 		}
 		fmt.Fprintf(&text, "%s: %s\n", key, value)
 	}
