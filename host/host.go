@@ -61,7 +61,6 @@ func Run(ctx context.Context, c Config, log *slog.Logger, started func(Started))
 type parts struct {
 	config  Config
 	log     *slog.Logger
-	remote  *remote.Client
 	store   *store.Store
 	plugins *plugin.Host
 	jobs    *job.Service
@@ -87,7 +86,8 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
-	if p.remote, err = remote.New(c.references()); err != nil {
+	fetcher, err := remote.New(c.references())
+	if err != nil {
 		return nil, err
 	}
 	if p.store, err = store.Open(store.Config{Dir: dir("store"), Logger: log}); err != nil {
@@ -108,7 +108,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		Logger: log, Dir: dir("jobs"),
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync,
 		Timeout: c.Timeout, Grace: c.Grace, Drain: c.Drain,
-		Fetcher: p.remote, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,
+		Fetcher: fetcher, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,
 	}); err != nil {
 		return nil, err
 	}
@@ -144,7 +144,6 @@ func (p *parts) run(ctx context.Context, listener net.Listener, started func(Sta
 			p.log.Error("close store", "error", err)
 		}
 	}()
-	defer p.remote.Close()
 	plugins := goRun(p.plugins.Run)
 	defer plugins.stop(p.log, "plugins")
 	select {

@@ -22,9 +22,7 @@ const (
 	dialDeadline      = 10 * time.Second // for each connection, its name's look-up included
 	handshakeDeadline = 10 * time.Second // for TLS
 	slotPatience      = 5 * time.Second  // for one of MaxExchanges
-	idleDeadline      = 30 * time.Second
-	maxHeader         = 64 << 10 // bytes of an answer's header
-	idleConns         = 32
+	maxHeader         = 64 << 10         // bytes of an answer's header
 	connsPerHost      = 16
 	userAgent         = "Geomill"
 )
@@ -43,7 +41,7 @@ type Client struct {
 	slots  chan struct{}
 }
 
-// New checks the policy. It starts nothing; Close ends what requests leave open.
+// New checks the policy. It starts nothing, and requests leave nothing open.
 func New(p Policy) (*Client, error) {
 	r, err := p.compile()
 	if err != nil {
@@ -60,17 +58,12 @@ func New(p Policy) (*Client, error) {
 			TLSHandshakeTimeout:    handshakeDeadline,
 			ResponseHeaderTimeout:  p.StallTimeout,
 			MaxResponseHeaderBytes: maxHeader,
-			MaxIdleConns:           idleConns,
-			MaxIdleConnsPerHost:    2,
 			MaxConnsPerHost:        connsPerHost,
-			IdleConnTimeout:        idleDeadline,
+			DisableKeepAlives:      true, // each request has its address checked
 		},
 	}
 	return c, nil
 }
-
-// Close closes idle connections. Exchanges under way are not touched.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Do makes one request under the policy and follows redirects, each of them
 // checked. The answer's body ends with an error beyond MaxBytes, or when it
