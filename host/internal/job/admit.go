@@ -50,7 +50,7 @@ func (in *intake) admit(ctx context.Context, p *pending) error {
 		in.admitBytes(p, f, media)
 		return nil
 	case asText:
-		return in.admitText(p)
+		return in.admitText(p, f)
 	}
 	if p.content.File == "" {
 		p.content = Value{JSON: bytes.TrimSpace(p.content.Data)}
@@ -87,7 +87,7 @@ func (in *intake) admitBytes(p *pending, f format, media string) {
 }
 
 // admitText takes characters as the JSON string that they would be by value.
-func (in *intake) admitText(p *pending) error {
+func (in *intake) admitText(p *pending, f format) error {
 	from, err := p.content.Open()
 	if err != nil {
 		return fmt.Errorf("read fetched input: %w", err)
@@ -111,7 +111,11 @@ func (in *intake) admitText(p *pending) error {
 	if p.content = quoted; quoted.Data != nil {
 		p.content = Value{JSON: quoted.Data}
 	}
-	return in.validate(p)
+	check := p.check
+	if f.schema != nil {
+		check.schema = f.schema
+	}
+	return in.validate(p, check)
 }
 
 // admitJSON takes JSON text.
@@ -129,18 +133,18 @@ func (in *intake) admitJSON(p *pending) error {
 		in.refuse(p, misfit{"/href", "leads to what is not valid JSON: " + err.Error()})
 		return nil
 	}
-	return in.validate(p)
+	return in.validate(p, p.check)
 }
 
 // validate checks content that is valid JSON against the schema. It is decoded
 // only where the schema asks for more than a type.
-func (in *intake) validate(p *pending) error {
+func (in *intake) validate(p *pending, check inputCheck) error {
 	first, err := firstByte(p.content)
 	if err != nil {
 		return err
 	}
 	var faults []schema.Fault
-	switch open := first != '-' && (first < '0' || first > '9') && p.check.schema.AcceptsAny(first); {
+	switch open := first != '-' && (first < '0' || first > '9') && check.schema.AcceptsAny(first); {
 	case open:
 	case p.content.Len() > maxChecked:
 		faults = []schema.Fault{{Message: fmt.Sprintf("has more than %d bytes, which is too much to be checked", maxChecked)}}
@@ -151,7 +155,7 @@ func (in *intake) validate(p *pending) error {
 				return fmt.Errorf("read fetched input: %w", err)
 			}
 		}
-		faults = p.check.validate(bytes.TrimSpace(text))
+		faults = check.validate(bytes.TrimSpace(text))
 	}
 	if len(faults) == 0 {
 		p.value = p.content

@@ -6,6 +6,8 @@ import (
 	"mime"
 	"slices"
 	"strings"
+
+	"geomill/sdk/schema"
 )
 
 // form is how content that came by reference becomes a value.
@@ -25,13 +27,17 @@ type format struct {
 	// Lengths of the string, as in JSON; most is negative when there is no
 	// limit.
 	least, most int64
+	// schema is that of the alternative, if there are several: a string may
+	// well match others, which differ by their media type only. It is nil
+	// where the whole schema is to be used.
+	schema *schema.Schema
 }
 
 // maxAlternatives bounds how deep alternatives of a schema are looked for.
 const maxAlternatives = 4
 
 // formatsOf lists the ways of a schema and of its alternatives, in their order.
-func formatsOf(schema json.RawMessage, depth int) []format {
+func formatsOf(raw json.RawMessage, depth int) []format {
 	w := struct {
 		Type             json.RawMessage   `json:"type"`
 		ContentEncoding  string            `json:"contentEncoding"`
@@ -42,7 +48,7 @@ func formatsOf(schema json.RawMessage, depth int) []format {
 		AnyOf            []json.RawMessage `json:"anyOf"`
 		AllOf            []json.RawMessage `json:"allOf"`
 	}{}
-	if depth == 0 || json.Unmarshal(schema, &w) != nil {
+	if depth == 0 || json.Unmarshal(raw, &w) != nil {
 		return nil
 	}
 	f := format{media: normalMedia(w.ContentMediaType), least: w.MinLength, most: -1}
@@ -58,8 +64,17 @@ func formatsOf(schema json.RawMessage, depth int) []format {
 		f.form = asText
 		found = append(found, f)
 	}
-	for _, branch := range slices.Concat(w.OneOf, w.AnyOf, w.AllOf) {
-		found = append(found, formatsOf(branch, depth-1)...)
+	for _, branch := range slices.Concat(w.OneOf, w.AnyOf) {
+		own, _ := schema.Compile(branch) // one that refers to another part of the whole does not compile
+		for _, f := range formatsOf(branch, depth-1) {
+			if f.schema == nil {
+				f.schema = own
+			}
+			found = append(found, f)
+		}
+	}
+	for _, part := range w.AllOf {
+		found = append(found, formatsOf(part, depth-1)...)
 	}
 	return found
 }
