@@ -34,28 +34,20 @@ func (in *intake) admit(ctx context.Context, p *pending) error {
 	}
 	f, media, ok := p.check.read(sent)
 	if !ok {
-		in.refuse(p, misfit{"/href", "leads to " + sent + ", for which this input has no use; it takes " + p.check.takes()})
+		in.refuse(p, misfit{"/href", "leads to " + sent + ", for which this input has no use; it takes " + p.check.kinds()})
 		return nil
-	}
-	if p.content.Len() > largeInput {
-		select {
-		case in.turn <- struct{}{}:
-			defer func() { debug.FreeOSMemory(); <-in.turn }()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
 	}
 	switch f.form {
 	case asBytes:
 		in.admitBytes(p, f, media)
 		return nil
 	case asText:
-		return in.admitText(p, f)
+		return in.admitText(ctx, p, f)
 	}
 	if p.content.File == "" {
 		p.content = Value{JSON: bytes.TrimSpace(p.content.Data)}
 	}
-	return in.admitJSON(p)
+	return in.admitJSON(ctx, p)
 }
 
 // refuse has the faults of a reference told, unless the object with it is a
@@ -87,7 +79,7 @@ func (in *intake) admitBytes(p *pending, f format, media string) {
 }
 
 // admitText takes characters as the JSON string that they would be by value.
-func (in *intake) admitText(p *pending, f format) error {
+func (in *intake) admitText(ctx context.Context, p *pending, f format) error {
 	from, err := p.content.Open()
 	if err != nil {
 		return fmt.Errorf("read fetched input: %w", err)
@@ -115,11 +107,11 @@ func (in *intake) admitText(p *pending, f format) error {
 	if f.schema != nil {
 		check.schema = f.schema
 	}
-	return in.validate(p, check)
+	return in.validate(ctx, p, check)
 }
 
 // admitJSON takes JSON text.
-func (in *intake) admitJSON(p *pending) error {
+func (in *intake) admitJSON(ctx context.Context, p *pending) error {
 	r, err := p.content.Open()
 	if err != nil {
 		return fmt.Errorf("read fetched input: %w", err)
@@ -133,29 +125,21 @@ func (in *intake) admitJSON(p *pending) error {
 		in.refuse(p, misfit{"/href", "leads to what is not valid JSON: " + err.Error()})
 		return nil
 	}
-	return in.validate(p, p.check)
+	return in.validate(ctx, p, p.check)
 }
 
 // validate checks content that is valid JSON against the schema. It is decoded
 // only where the schema asks for more than a type.
-func (in *intake) validate(p *pending, check inputCheck) error {
+func (in *intake) validate(ctx context.Context, p *pending, check inputCheck) error {
 	first, err := firstByte(p.content)
 	if err != nil {
 		return err
 	}
 	var faults []schema.Fault
-	switch open := first != '-' && (first < '0' || first > '9') && check.schema.AcceptsAny(first); {
-	case open:
-	case p.content.Len() > maxChecked:
-		faults = []schema.Fault{{Message: fmt.Sprintf("has more than %d bytes, which is too much to be checked", maxChecked)}}
-	default:
-		text := []byte(p.content.JSON)
-		if p.content.File != "" {
-			if text, err = os.ReadFile(p.content.File); err != nil {
-				return fmt.Errorf("read fetched input: %w", err)
-			}
+	if number := first == '-' || first >= '0' && first <= '9'; number || !check.schema.AcceptsAny(first) {
+		if faults, err = in.decode(ctx, p.content, check); err != nil {
+			return err
 		}
-		faults = check.validate(bytes.TrimSpace(text))
 	}
 	if len(faults) == 0 {
 		p.value = p.content
@@ -171,6 +155,29 @@ func (in *intake) validate(p *pending, check inputCheck) error {
 	}
 	in.refuse(p, wrong...)
 	return nil
+}
+
+// decode checks content in memory. What is large takes turns.
+func (in *intake) decode(ctx context.Context, v Value, check inputCheck) ([]schema.Fault, error) {
+	if v.Len() > maxChecked {
+		return []schema.Fault{{Message: fmt.Sprintf("has more than %d bytes, which is too much to be checked", maxChecked)}}, nil
+	}
+	if v.Len() > largeInput {
+		select {
+		case in.turn <- struct{}{}:
+			defer func() { debug.FreeOSMemory(); <-in.turn }()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	text := []byte(v.JSON)
+	if v.File != "" {
+		var err error
+		if text, err = os.ReadFile(v.File); err != nil {
+			return nil, fmt.Errorf("read fetched input: %w", err)
+		}
+	}
+	return check.validate(bytes.TrimSpace(text)), nil
 }
 
 // firstByte returns the first byte of JSON text that is not white space.

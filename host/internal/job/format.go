@@ -156,12 +156,12 @@ func (c inputCheck) read(content string) (f format, media string, ok bool) {
 	return format{}, "", false
 }
 
-// takes says what kinds of content the input has a use for.
-func (c inputCheck) takes() string {
-	var kinds []string
+// kinds says what kinds of content the input has a use for.
+func (c inputCheck) kinds() string {
+	var all []string
 	add := func(kind string) {
-		if !slices.Contains(kinds, kind) {
-			kinds = append(kinds, kind)
+		if !slices.Contains(all, kind) {
+			all = append(all, kind)
 		}
 	}
 	for _, f := range c.formats {
@@ -175,7 +175,7 @@ func (c inputCheck) takes() string {
 	if !c.binary {
 		add("JSON")
 	}
-	return strings.Join(kinds, ", ")
+	return strings.Join(all, ", ")
 }
 
 const octets = "application/octet-stream"

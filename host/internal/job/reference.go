@@ -120,7 +120,7 @@ func (in *intake) locate(p *pending, text []byte) (wrong []misfit) {
 		if p.declared == "" || len(p.declared) > maxMedia {
 			wrong = misfits(given.at, "is not a media type")
 		} else if _, _, ok := p.check.read(p.declared); !ok {
-			wrong = misfits(given.at, "is "+p.declared+", for which this input has no use; it takes "+p.check.takes())
+			wrong = misfits(given.at, "is "+p.declared+", for which this input has no use; it takes "+p.check.kinds())
 		}
 		break
 	}

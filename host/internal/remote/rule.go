@@ -41,7 +41,7 @@ func parseRule(text string) (rule, error) {
 		switch {
 		case err != nil:
 		case addr.IsValid() && isSuffix:
-			err = errors.New("is not a host name after *.")
+			err = errors.New("has an address where a host name belongs")
 		case addr.IsValid():
 			r.net = netip.PrefixFrom(addr, addr.BitLen())
 		case isSuffix:
