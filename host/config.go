@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geomill/host/internal/api"
+	"geomill/host/internal/remote"
 )
 
 // Config is everything that can be set. Start from Default.
@@ -60,6 +61,21 @@ type Config struct {
 	PluginEnv []string `yaml:"plugin-env"`
 	// Compat lists compatibility switches, see CompatCITE10.
 	Compat []string `yaml:"compat"`
+
+	// ReferenceSchemes are the URL schemes of inputs by reference: http, https.
+	ReferenceSchemes []string `yaml:"reference-schemes"`
+	// ReferenceAllow and ReferenceDeny list servers from which inputs may come:
+	// *, a host name, *.suffix, an address or a CIDR range, each with :port if
+	// it is for one port only. No ReferenceAllow allows all; ReferenceDeny
+	// stands above it.
+	ReferenceAllow []string `yaml:"reference-allow"`
+	ReferenceDeny  []string `yaml:"reference-deny"`
+	// ReferencePrivate allows servers of this machine and of private networks.
+	ReferencePrivate bool `yaml:"reference-private"`
+	// ReferenceMaxBytes is the size of all references of one request together.
+	ReferenceMaxBytes int64 `yaml:"reference-max-bytes"`
+	// ReferenceTimeout is the time to fetch all references of one request.
+	ReferenceTimeout time.Duration `yaml:"reference-timeout"`
 }
 
 // CompatCITE10 leaves out what the conformance suite of version 1.0 misreads:
@@ -83,6 +99,10 @@ func Default() Config {
 		Timeout:     time.Hour,
 		Grace:       5 * time.Second,
 		Drain:       10 * time.Second,
+
+		ReferenceSchemes:  []string{"http", "https"},
+		ReferenceMaxBytes: remote.DefaultMaxBytes,
+		ReferenceTimeout:  remote.DefaultTimeout,
 	}
 }
 
@@ -119,8 +139,18 @@ func (c Config) Validate() error {
 	if _, err := level(c.LogLevel); err != nil {
 		fault("log-level", "%q is not debug, info, warn or error", c.LogLevel)
 	}
-	if c.MaxBody < 1 {
-		fault("max-body", "%d is not a number of bytes from 1", c.MaxBody)
+	for _, n := range []struct {
+		key   string
+		value int64
+	}{{"max-body", c.MaxBody}, {"reference-max-bytes", c.ReferenceMaxBytes}} {
+		if n.value < 1 {
+			fault(n.key, "%d is not a number of bytes from 1", n.value)
+		}
+	}
+	if err := c.references().Validate(); err != nil {
+		for line := range strings.Lines(err.Error()) { // each begins with the name of a list
+			faults = append(faults, errors.New("reference-"+strings.TrimSpace(line)))
+		}
 	}
 	for _, n := range []struct {
 		key   string
@@ -146,12 +176,20 @@ func (c Config) Validate() error {
 	for _, d := range []struct {
 		key   string
 		value time.Duration
-	}{{"timeout", c.Timeout}, {"grace", c.Grace}, {"drain", c.Drain}} {
+	}{{"timeout", c.Timeout}, {"grace", c.Grace}, {"drain", c.Drain}, {"reference-timeout", c.ReferenceTimeout}} {
 		if d.value <= 0 {
 			fault(d.key, "%s is not a duration above zero", d.value)
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// references is the policy for the servers that inputs come from.
+func (c Config) references() remote.Policy {
+	return remote.Policy{
+		Schemes: c.ReferenceSchemes, Allow: c.ReferenceAllow, Deny: c.ReferenceDeny, Private: c.ReferencePrivate,
+		MaxBytes: max(c.ReferenceMaxBytes, 0), Timeout: max(c.ReferenceTimeout, 0),
+	}
 }
 
 // pluginEnv gives each variable of PluginEnv its value. A bare name that the

@@ -18,6 +18,7 @@ import (
 	"geomill/host/internal/api"
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin"
+	"geomill/host/internal/remote"
 	"geomill/host/internal/store"
 )
 
@@ -88,6 +89,10 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
+	fetcher, err := remote.New(c.references())
+	if err != nil {
+		return nil, err
+	}
 	if p.store, err = store.Open(store.Config{Dir: dir("store"), Logger: log}); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -106,6 +111,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		Logger: log, Dir: dir("jobs"),
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync,
 		Timeout: c.Timeout, Grace: c.Grace, Drain: c.Drain,
+		Fetcher: fetcher, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,
 	}); err != nil {
 		return nil, err
 	}

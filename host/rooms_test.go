@@ -43,11 +43,12 @@ var rooms = []room{
 
 	{
 		path: "host/internal/job", may: []string{"sdk/ogc", "sdk/schema"},
-		never: []string{"host", "host/internal/store/...", "host/internal/plugin/...", "host/internal/api/..."},
+		never: []string{"host", "host/internal/store/...", "host/internal/plugin/...", "host/internal/api/...", "host/internal/remote/..."},
 	},
 	{path: "host/internal/job/jobtest", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/store/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/plugin/...", may: []string{"host/internal/job", "sdk/ogc", "sdk/wire"}},
+	{path: "host/internal/remote/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/api/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host", may: anyRoom},
 	{path: "host/cmd/geomill/...", may: []string{"host"}},

@@ -49,6 +49,8 @@ type Input struct {
 	Schema      json.RawMessage `json:"schema"`
 	MinOccurs   *int            `json:"minOccurs,omitempty"` // default 1; 0 makes it optional
 	MaxOccurs   *Occurs         `json:"maxOccurs,omitempty"` // default 1
+	// ValuePassing lists "byValue", "byReference" (2.0); nil allows both.
+	ValuePassing []string `json:"valuePassing,omitempty"`
 }
 
 // Min returns the least number of occurrences.

@@ -37,6 +37,13 @@ type settings struct {
 	Drain      *time.Duration `help:"Time requests and jobs have after a signal (10s)." env:"GEOMILL_DRAIN" placeholder:"DURATION"`
 	PluginEnv  []string       `help:"Environment variable for plugins, NAME or NAME=VALUE." env:"GEOMILL_PLUGIN_ENV" placeholder:"NAME"`
 	Compat     []string       `help:"Compatibility switch: cite10." env:"GEOMILL_COMPAT" placeholder:"SWITCH"`
+
+	ReferenceSchemes  []string       `help:"URL scheme of inputs by reference (http,https)." env:"GEOMILL_REFERENCE_SCHEMES" placeholder:"SCHEME"`
+	ReferenceAllow    []string       `help:"Server that inputs may be fetched from: *, a name, *.suffix, an address or CIDR range, each with :port (any public one)." env:"GEOMILL_REFERENCE_ALLOW" placeholder:"HOST"`
+	ReferenceDeny     []string       `help:"Server that inputs may not be fetched from, as above." env:"GEOMILL_REFERENCE_DENY" placeholder:"HOST"`
+	ReferencePrivate  *bool          `help:"Fetch inputs from this machine and private networks too." env:"GEOMILL_REFERENCE_PRIVATE"`
+	ReferenceMaxBytes *int64         `help:"Largest size in bytes of all references of a request (1073741824)." env:"GEOMILL_REFERENCE_MAX_BYTES" placeholder:"BYTES"`
+	ReferenceTimeout  *time.Duration `help:"Time to fetch all references of a request (1m)." env:"GEOMILL_REFERENCE_TIMEOUT" placeholder:"DURATION"`
 }
 
 // load puts the configuration together: flag over environment over file over
@@ -70,12 +77,14 @@ func (s settings) load() (host.Config, error) {
 	set(&c.Timeout, s.Timeout)
 	set(&c.Grace, s.Grace)
 	set(&c.Drain, s.Drain)
-	if s.PluginEnv != nil {
-		c.PluginEnv = s.PluginEnv
-	}
-	if s.Compat != nil {
-		c.Compat = s.Compat
-	}
+	set(&c.ReferencePrivate, s.ReferencePrivate)
+	set(&c.ReferenceMaxBytes, s.ReferenceMaxBytes)
+	set(&c.ReferenceTimeout, s.ReferenceTimeout)
+	setList(&c.PluginEnv, s.PluginEnv)
+	setList(&c.Compat, s.Compat)
+	setList(&c.ReferenceSchemes, s.ReferenceSchemes)
+	setList(&c.ReferenceAllow, s.ReferenceAllow)
+	setList(&c.ReferenceDeny, s.ReferenceDeny)
 	if err := c.Validate(); err != nil {
 		return c, fmt.Errorf("configuration: %w", err)
 	}
@@ -102,5 +111,11 @@ func readFile(name string, c *host.Config) error {
 func set[T any](field *T, given *T) {
 	if given != nil {
 		*field = *given
+	}
+}
+
+func setList(field *[]string, given []string) {
+	if given != nil {
+		*field = given
 	}
 }

@@ -64,10 +64,12 @@ var every = map[string]string{
 	"max-body": "77", "slots": "7", "queue-limit": "7", "sync-slots": "7", "record-sync": "true", "timeout": "7s", "grace": "7s", "drain": "7s",
 	"plugin-env": "A=b", "compat": "cite10",
 	"trusted-proxies": "10.0.0.0/8", "cors-origins": "https://page.example", "kvp-execute": "true", "forget-removed": "true",
+	"reference-schemes": "https", "reference-allow": "*.example.org", "reference-deny": "10.0.0.0/8", "reference-private": "true",
+	"reference-max-bytes": "77", "reference-timeout": "7s",
 }
 
-// lists are the keys whose value is a list.
-var lists = []string{"plugin-env", "compat", "trusted-proxies", "cors-origins"}
+// lists are the keys with a list of values.
+var lists = []string{"plugin-env", "compat", "trusted-proxies", "cors-origins", "reference-schemes", "reference-allow", "reference-deny"}
 
 func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
 	var text strings.Builder
@@ -75,7 +77,7 @@ func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
 	for key, value := range every {
 		flags = append(flags, "--"+key+"="+value)
 		if slices.Contains(lists, key) {
-			value = "[" + value + "]"
+			value = `["` + value + `"]`
 		}
 		fmt.Fprintf(&text, "%s: %s\n", key, value)
 	}

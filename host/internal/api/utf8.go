@@ -69,3 +69,6 @@ func (r *utf8Reader) valid(b []byte) bool {
 	r.cut += copy(r.part[r.cut:], b[end:])
 	return utf8.Valid(b[:end])
 }
+
+// CheckInput is CheckJSON for what comes from outside, which is to be UTF-8 too.
+func CheckInput(r io.Reader) error { return CheckJSON(&utf8Reader{src: r}) }

@@ -40,6 +40,10 @@ type intake struct {
 	turn    chan struct{} // held while a large input is in memory
 	faults  []ogc.Fault
 	more    int // faults beyond maxFaults
+
+	fetching
+	refs  []*pending // to be fetched; see resolve
+	joins []join
 }
 
 // check reads every input against the process's description (spec 4.2, 4.3).
@@ -147,6 +151,7 @@ func (in *intake) occurrences(id string, text []byte, check inputCheck) Value {
 		return Value{}
 	}
 	var b bytes.Buffer
+	refs := len(in.refs)
 	b.WriteByte('[')
 	for i, item := range items {
 		at := pointer
@@ -156,18 +161,27 @@ func (in *intake) occurrences(id string, text []byte, check inputCheck) Value {
 		if i > 0 {
 			b.WriteByte(',')
 		}
+		before := len(in.refs)
 		v := in.occurrence(id, at, item, check)
+		if len(in.refs) > before {
+			in.refs[before].place = b.Len()
+		}
 		if v.Data != nil { // base64 was checked; in an array it stays a JSON string
 			v.JSON, _ = json.Marshal(v.Data)
 		}
 		b.Write(v.JSON)
 	}
 	b.WriteByte(']')
+	if len(in.refs) > refs {
+		in.joins = append(in.joins, join{id: id, text: b.Bytes(), refs: in.refs[refs:len(in.refs):len(in.refs)]})
+		return Value{}
+	}
 	return Value{JSON: b.Bytes()}
 }
 
 // occurrence checks one value: a literal, a qualified value, or a bare object
-// that matches the schema as it stands.
+// that matches the schema as it stands. It has no value for a reference, which
+// waits to be fetched.
 func (in *intake) occurrence(id, pointer string, text []byte, check inputCheck) Value {
 	var q struct {
 		Value     json.RawMessage `json:"value"`
@@ -180,12 +194,11 @@ func (in *intake) occurrence(id, pointer string, text []byte, check inputCheck) 
 		// Members of other types than these are the bare object's own.
 		wrapped = json.Unmarshal(text, &q) == nil && q.Value != nil
 	}
+	if !wrapped && q.Href != nil && in.reference(id, pointer, text, q.Href, check) {
+		return Value{}
+	}
 	if !wrapped {
 		faults := check.validate(text)
-		if len(faults) > 0 && q.Href != nil {
-			in.fault(id, pointer+"/href", "inputs by reference are not accepted by this server; send the value")
-			return Value{}
-		}
 		in.addFaults(id, pointer, faults)
 		return in.value(id, pointer, text, "", check, len(faults) == 0)
 	}

@@ -82,7 +82,7 @@ type Value struct {
 	// JSON is a JSON value.
 	JSON json.RawMessage `json:"json,omitempty"`
 	// Data is the bytes of MediaType, when the value is not JSON.
-	Data []byte `json:"data,omitempty"`
+	Data []byte `json:"data,omitzero"` // not nil when empty
 	// File is the absolute path of a file that holds the value: JSON text
 	// when MediaType is JSON, else the bytes of MediaType.
 	File      string `json:"file,omitempty"`

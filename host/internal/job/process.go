@@ -47,6 +47,10 @@ type inputCheck struct {
 	fallback json.RawMessage // the schema's default, or nil
 	binary   bool            // a base64 string
 	media    string          // contentMediaType of a binary
+
+	formats     []format // of content by reference
+	byReference bool     // valuePassing allows references
+	ownHref     bool     // an object with an href may be a value
 }
 
 // idPattern keeps identifiers fit for a path segment and for a file name.
@@ -106,6 +110,10 @@ func checkInput(id string, in ogc.Input) (inputCheck, error) {
 	if err != nil {
 		return inputCheck{}, err
 	}
+	doc, err := schema.Decode(in.Schema)
+	if err != nil {
+		return inputCheck{}, err
+	}
 	var words struct {
 		Default          json.RawMessage `json:"default"`
 		ContentEncoding  string          `json:"contentEncoding"`
@@ -119,5 +127,9 @@ func checkInput(id string, in ogc.Input) (inputCheck, error) {
 		fallback: words.Default,
 		binary:   words.ContentEncoding == "base64" || words.ContentEncoding == "binary",
 		media:    words.ContentMediaType,
+
+		formats:     formatsOf(in.Schema, maxAlternatives),
+		byReference: in.ValuePassing == nil || slices.Contains(in.ValuePassing, "byReference"),
+		ownHref:     declaresHref(doc),
 	}, nil
 }

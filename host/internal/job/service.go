@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -42,6 +43,15 @@ type Config struct {
 	// RecordSync keeps a record of every sync execution.
 	RecordSync bool
 
+	// Fetcher gets inputs by reference; nil accepts none.
+	Fetcher Fetcher
+	// CheckJSON reads to the end of what is to be one JSON value in UTF-8 and
+	// says, for clients, what is wrong with it, in bounded memory. It is
+	// required with a Fetcher.
+	CheckJSON    func(io.Reader) error
+	FetchBytes   int64         // of all references of a request together; default 1 GiB
+	FetchTimeout time.Duration // of all references of a request together; default 60 s
+
 	Now func() time.Time // default time.Now
 }
 
@@ -59,6 +69,11 @@ func (c *Config) validate() error {
 		slices.Sort(missing)
 		return fmt.Errorf("job service needs %s", strings.Join(missing, ", "))
 	}
+	if c.Fetcher != nil && c.CheckJSON == nil {
+		return errors.New("job service needs CheckJSON with a Fetcher")
+	}
+	setDefault(&c.FetchBytes, 1<<30)
+	setDefault(&c.FetchTimeout, time.Minute)
 	setDefault(&c.Slots, max(4, 2*runtime.NumCPU()))
 	setDefault(&c.SyncSlots, 256)
 	setDefault(&c.Timeout, time.Hour)
@@ -84,6 +99,7 @@ func setDefault[T comparable](v *T, d T) {
 type Service struct {
 	Config
 	live      *registry
+	fetching  fetching
 	turn      chan struct{} // held while a large input is checked
 	syncSlots chan struct{}
 }
@@ -96,6 +112,7 @@ func NewService(c Config) (*Service, error) {
 	return &Service{
 		Config:    c,
 		live:      newRegistry(),
+		fetching:  fetching{c.Fetcher, c.CheckJSON, c.FetchBytes, c.FetchTimeout, c.Logger},
 		turn:      make(chan struct{}, 1),
 		syncSlots: make(chan struct{}, c.SyncSlots),
 	}, nil
@@ -161,12 +178,17 @@ func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 
 // prepare checks inputs and outputs and makes the order of the job.
 func (s *Service) prepare(ctx context.Context, p *Process, id string, r Request) (Order, error) {
-	in := intake{process: p, dir: s.inputDir(id), turn: s.turn}
+	in := intake{process: p, dir: s.inputDir(id), turn: s.turn, fetching: s.fetching}
 	values, err := in.check(ctx, r.Inputs)
 	if err != nil {
 		return Order{}, err
 	}
 	in.checkOutputs(r)
+	if len(in.refs) > 0 && len(in.faults) == 0 {
+		if err := in.resolve(ctx, values); err != nil {
+			return Order{}, err
+		}
+	}
 	if in.more > 0 {
 		in.faults = append(in.faults, ogc.Fault{Message: fmt.Sprintf("there are %d more faults", in.more)})
 	}
