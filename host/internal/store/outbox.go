@@ -16,19 +16,13 @@ import (
 
 var _ job.Outbox = (*Store)(nil)
 
-// afterHost sorts after every key of a host and before those of the next: hosts
-// have no such byte.
-const afterHost = 1
-
 func deliveryKey(i id, e job.Event) []byte {
 	return append(idKey([]byte{deliveryPrefix}, i), e...)
 }
 
-func hostKey(host string) []byte { return append([]byte{pendingPrefix}, host...) }
-
 // pendingKey sorts by host, then by the time when a delivery is due.
 func pendingKey(i id, d *job.Delivery) []byte {
-	key := append(hostKey(d.Host()), 0)
+	key := append(append([]byte{pendingPrefix}, d.Host()...), 0)
 	key = binary.BigEndian.AppendUint64(key, uint64(max(d.Due.UnixNano(), 0)))
 	return append(idKey(key, i), d.Event...)
 }
@@ -56,7 +50,7 @@ func prepareDelivery(d job.Delivery) (*delivery, error) {
 	if !ok {
 		return nil, job.ErrNoSuchJob
 	}
-	if host := d.Host(); host == "" || strings.ContainsAny(host, "\x00\x01") || d.Event == "" {
+	if host := d.Host(); host == "" || strings.ContainsRune(host, 0) || d.Event == "" {
 		return nil, fmt.Errorf("callback %q to %q cannot be stored", d.Event, d.URI)
 	}
 	value, err := encodeJSON(d)
@@ -79,13 +73,20 @@ func (p *delivery) plan(txn *badger.Txn, e *edit) error {
 	case err != nil:
 		return err
 	case old.State == job.Pending:
-		e.deletes = append(e.deletes, pendingKey(p.id, &old))
+		e.take(pendingKey(p.id, &old))
 	}
 	e.set(p.key, p.value)
 	if p.due != nil {
 		e.set(p.due, nil)
+		e.outbox = append(e.outbox, outboxChange{key: p.due, added: true})
 	}
 	return nil
+}
+
+// take removes a key of the pending ones.
+func (e *edit) take(key []byte) {
+	e.deletes = append(e.deletes, key)
+	e.outbox = append(e.outbox, outboxChange{key: key})
 }
 
 // planForget removes the deliveries of a job.
@@ -100,7 +101,7 @@ func planForget(txn *badger.Txn, e *edit, i id) error {
 		}
 		e.deletes = append(e.deletes, deliveryKey(i, event))
 		if d.State == job.Pending {
-			e.deletes = append(e.deletes, pendingKey(i, &d))
+			e.take(pendingKey(i, &d))
 		}
 	}
 	return nil
@@ -177,52 +178,49 @@ func (s *Store) Deliveries(ctx context.Context, jobID string) (all []job.Deliver
 	return all, err
 }
 
-// Pending implements job.Outbox. It reads what it returns and no more.
+// Pending implements job.Outbox. It reads what it returns and hardly more.
 func (s *Store) Pending(ctx context.Context, after string, hosts, each int) (all []job.Delivery, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	err = s.view(func(txn *badger.Txn) error {
-		it := newIterator(txn, []byte{pendingPrefix}, false)
-		defer it.Close()
-		it.Rewind()
-		if after != "" {
-			it.Seek(append(hostKey(after), afterHost))
+	for len(all) == 0 {
+		last, starts := s.outbox.next(after, hosts)
+		if len(starts) == 0 {
+			return nil, nil
 		}
-		for ; hosts > 0 && it.Valid(); hosts-- {
-			host, found, err := hostPending(txn, it, each)
-			if err != nil {
-				return err
-			}
-			all = append(all, found...)
-			it.Seek(append(hostKey(host), afterHost))
+		if all, err = s.hostsPending(starts, each); err != nil {
+			return nil, fmt.Errorf("read outbox: %w", err)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read outbox: %w", err)
+		after = last // when all of them have been made meanwhile
 	}
 	return all, nil
 }
 
-// hostPending returns the first deliveries, at most n, of the host that the
-// iterator is at.
-func hostPending(txn *badger.Txn, it *badger.Iterator, n int) (host string, found []job.Delivery, err error) {
-	for ; it.Valid() && len(found) < n; it.Next() {
-		name, i, event, ok := splitPending(it.Item().Key())
-		if !ok {
-			return host, nil, fmt.Errorf("key %q of a callback", it.Item().Key())
+// hostsPending returns the first deliveries of each host, at most n.
+func (s *Store) hostsPending(starts [][]byte, n int) (all []job.Delivery, err error) {
+	err = s.view(func(txn *badger.Txn) error {
+		it := newIterator(txn, []byte{pendingPrefix}, false)
+		defer it.Close()
+		for _, start := range starts {
+			host := start[:1+bytes.IndexByte(start, 0)]
+			it.Seek(start)
+			for range n {
+				if !it.ValidForPrefix(host) {
+					break
+				}
+				_, i, event, ok := splitPending(it.Item().Key())
+				if !ok {
+					return fmt.Errorf("key %q of a callback", it.Item().Key())
+				}
+				d, err := readDelivery(txn, i, event)
+				if err != nil {
+					return err
+				}
+				all = append(all, d)
+				it.Next()
+			}
 		}
-		if host == "" {
-			host = name
-		} else if name != host {
-			break
-		}
-		d, err := readDelivery(txn, i, event)
-		if err != nil {
-			return host, nil, err
-		}
-		found = append(found, d)
-	}
-	return host, found, nil
+		return nil
+	})
+	return all, err
 }
