@@ -4,7 +4,10 @@ package api
 // package that shows it. A claim without its test fails the tests.
 type class struct{ uri, test string }
 
-const part1v10 = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/"
+const (
+	part1v10 = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/"
+	part1v20 = "http://www.opengis.net/spec/ogcapi-processes-1/2.0/conf/"
+)
 
 // classes is what /conformance lists.
 var classes = [...]class{
@@ -13,4 +16,6 @@ var classes = [...]class{
 	{part1v10 + "json", "TestConformanceJSON"},
 	{part1v10 + "job-list", "TestConformanceJobList"},
 	{part1v10 + "dismiss", "TestConformanceDismiss"},
+	{part1v10 + "callback", "TestConformanceCallback"},
+	{part1v20 + "callback", "TestConformanceCallback"},
 }

@@ -56,7 +56,13 @@ func (a *API) jobStatus(w http.ResponseWriter, r *http.Request, params httproute
 	if err != nil {
 		return err
 	}
-	return document(w, r, statusInfo(j, a.base(r)))
+	s := statusInfo(j, a.base(r))
+	if j.Callback {
+		if s.Callbacks, err = a.callbackLog(r.Context(), j.ID); err != nil {
+			return err
+		}
+	}
+	return document(w, r, s)
 }
 
 // dismiss answers DELETE /jobs/{jobID} (1.0 /req/dismiss/job-dismiss-op,
