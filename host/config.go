@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"geomill/host/internal/callback"
 )
 
 // Config is everything that can be set. Start from Default.
@@ -48,6 +50,15 @@ type Config struct {
 	PluginEnv []string `yaml:"plugin-env"`
 	// Compat lists compatibility switches, see CompatCITE10.
 	Compat []string `yaml:"compat"`
+
+	// CallbackSecret is the key that callbacks are signed with: 24 to 64
+	// bytes in base64, with or without "whsec_" before it. Without it they are
+	// not signed.
+	CallbackSecret Secret `yaml:"callback-secret"`
+	// CallbackTries is how often a callback is tried before it is given up.
+	CallbackTries int `yaml:"callback-tries"`
+	// CallbackPrivate allows callbacks to this machine and private networks.
+	CallbackPrivate bool `yaml:"callback-private"`
 }
 
 // CompatCITE10 leaves out what the conformance suite of version 1.0 misreads:
@@ -70,6 +81,8 @@ func Default() Config {
 		Timeout:     time.Hour,
 		Grace:       5 * time.Second,
 		Drain:       10 * time.Second,
+
+		CallbackTries: 5,
 	}
 }
 
@@ -106,7 +119,7 @@ func (c Config) Validate() error {
 	for _, n := range []struct {
 		key   string
 		value int
-	}{{"queue-limit", c.QueueLimit}, {"sync-slots", c.SyncSlots}} {
+	}{{"queue-limit", c.QueueLimit}, {"sync-slots", c.SyncSlots}, {"callback-tries", c.CallbackTries}} {
 		if n.value < 1 {
 			fault(n.key, "%d is not a number from 1", n.value)
 		}
@@ -119,6 +132,11 @@ func (c Config) Validate() error {
 	for _, v := range c.PluginEnv {
 		if name, _, _ := strings.Cut(v, "="); name == "" {
 			fault("plugin-env", "%q has no name", v)
+		}
+	}
+	if c.CallbackSecret != "" {
+		if _, err := callback.ParseSecret(string(c.CallbackSecret)); err != nil {
+			fault("callback-secret", "%v", err)
 		}
 	}
 	if c.Slots < 0 {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"geomill/host/internal/api"
+	"geomill/host/internal/callback"
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin"
 	"geomill/host/internal/store"
@@ -63,6 +64,8 @@ type parts struct {
 	store   *store.Store
 	plugins *plugin.Host
 	jobs    *job.Service
+	api     *api.API
+	calls   *callback.Caller
 	http    *http.Server
 
 	requests *requests
@@ -98,22 +101,24 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	if err = empty(dir("spool")); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
+	if p.calls, err = newCaller(c, p.store, log); err != nil {
+		return nil, err
+	}
 	if p.jobs, err = job.NewService(job.Config{
 		Catalog: p.plugins, Executor: p.plugins, Store: p.store, Queue: store.NewQueue(store.QueueConfig{Limit: c.QueueLimit}),
-		Logger: log, Dir: dir("jobs"),
+		Callbacks: p.calls, Logger: log, Dir: dir("jobs"),
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync,
 		Timeout: c.Timeout, Grace: c.Grace, Drain: c.Drain,
 	}); err != nil {
 		return nil, err
 	}
-	handler, err := api.New(api.Config{
+	if p.api, err = api.New(api.Config{
 		Service: p.jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
 		MaxBody: c.MaxBody, SpoolDir: dir("spool"), CITE10: slices.Contains(c.Compat, CompatCITE10), Logger: log,
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, err
 	}
-	p.requests = newRequests(handler)
+	p.requests = newRequests(p.api)
 	p.http = &http.Server{
 		Handler: p.requests, BaseContext: func(net.Listener) context.Context { return p.requests.ctx },
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -151,6 +156,8 @@ func (p *parts) run(ctx context.Context, listener net.Listener, started func(Sta
 	if err := p.jobs.Recover(ctx); err != nil {
 		return fmt.Errorf("recover jobs: %w", err)
 	}
+	calls := goRun(func(ctx context.Context) error { return p.calls.Run(ctx, p.api) })
+	defer calls.stop(p.log, "callbacks")
 	jobs := goRun(p.jobs.Run)
 	defer jobs.stop(p.log, "jobs")
 
@@ -166,6 +173,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, started func(Sta
 	}
 	p.log.Info("stopping", "drain", p.config.Drain)
 	jobs.cancel() // queued jobs no longer start while the last requests end
+	calls.cancel()
 	p.requests.end(p.http, p.config.Drain, p.config.Grace, p.log)
 	<-served
 	return nil

@@ -11,6 +11,10 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
+// callbackSecret is the variable of a setting that is no flag: anyone on the
+// machine can read the flags of a process.
+const callbackSecret = "GEOMILL_CALLBACK_SECRET"
+
 // settings are the flags that stand above the configuration file. Each is also
 // an environment variable; nil when neither was given.
 type settings struct {
@@ -32,6 +36,9 @@ type settings struct {
 	Drain      *time.Duration `help:"Time requests and jobs have after a signal (10s)." env:"GEOMILL_DRAIN" placeholder:"DURATION"`
 	PluginEnv  []string       `help:"Environment variable for plugins, NAME or NAME=VALUE." env:"GEOMILL_PLUGIN_ENV" placeholder:"NAME"`
 	Compat     []string       `help:"Compatibility switch: cite10." env:"GEOMILL_COMPAT" placeholder:"SWITCH"`
+
+	CallbackTries   *int  `help:"Tries of a callback before it is given up (5)." env:"GEOMILL_CALLBACK_TRIES" placeholder:"N"`
+	CallbackPrivate *bool `help:"Call subscribers on this machine and on private networks too." env:"GEOMILL_CALLBACK_PRIVATE"`
 }
 
 // load puts the configuration together: flag over environment over file over
@@ -57,6 +64,11 @@ func (s settings) load() (host.Config, error) {
 	set(&c.Timeout, s.Timeout)
 	set(&c.Grace, s.Grace)
 	set(&c.Drain, s.Drain)
+	set(&c.CallbackTries, s.CallbackTries)
+	set(&c.CallbackPrivate, s.CallbackPrivate)
+	if secret, ok := os.LookupEnv(callbackSecret); ok {
+		c.CallbackSecret = host.Secret(secret)
+	}
 	if s.PluginEnv != nil {
 		c.PluginEnv = s.PluginEnv
 	}

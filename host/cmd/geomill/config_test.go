@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -61,7 +62,7 @@ func TestFlagStandsOverEnvironmentOverFileOverDefault(t *testing.T) {
 var every = map[string]string{
 	"listen": "127.0.0.1:7", "plugins": "/p", "data": "/d", "base-url": "https://example.org/mill", "log-format": "json", "log-level": "debug",
 	"max-body": "77", "slots": "7", "queue-limit": "7", "sync-slots": "7", "record-sync": "true", "timeout": "7s", "grace": "7s", "drain": "7s",
-	"plugin-env": "A=b", "compat": "cite10",
+	"plugin-env": "A=b", "compat": "cite10", "callback-tries": "7", "callback-private": "true",
 }
 
 func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
@@ -95,9 +96,29 @@ func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
 	got, standard := reflect.ValueOf(byFlag), reflect.ValueOf(host.Default())
 	for i := range got.NumField() {
 		f := got.Type().Field(i)
-		if fileOnly := f.Name == "Title" || f.Name == "Description"; !fileOnly && reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface()) {
+		if fileOnly := f.Name == "Title" || f.Name == "Description" || f.Name == "CallbackSecret"; !fileOnly && reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface()) {
 			t.Errorf("%s keeps its default", f.Name)
 		}
+	}
+}
+
+func TestTheCallbackSecretIsNotAFlagAndNotShown(t *testing.T) {
+	const inFile, inVariable = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+	name := file(t, "callback-secret: "+inFile+"\n")
+	c, err := configured(t, "--config", name)
+	if err != nil || string(c.CallbackSecret) != inFile || strings.Contains(fmt.Sprintf("%v %+v", c, c), inFile) {
+		t.Errorf("from the file: %+v, %v", c, err)
+	}
+	t.Setenv("GEOMILL_CALLBACK_SECRET", inVariable)
+	if c, err = configured(t, "--config", name); err != nil || string(c.CallbackSecret) != inVariable {
+		t.Errorf("from the environment: %+v, %v", c, err)
+	}
+	if code := run([]string{"serve", "--callback-secret", inVariable}, io.Discard, io.Discard); code != 2 {
+		t.Errorf("as a flag: exit code %d", code)
+	}
+	t.Setenv("GEOMILL_CALLBACK_SECRET", "hunter2")
+	if _, err := configured(t); err == nil || !strings.Contains(err.Error(), "callback-secret: is not 24 to 64 bytes in base64") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a wrong secret: %v", err)
 	}
 }
 
