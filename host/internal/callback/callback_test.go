@@ -329,3 +329,22 @@ func TestADeliveryGoesWithItsJob(t *testing.T) {
 		t.Errorf("deliveries %v, %v", all, err)
 	}
 }
+
+func TestBackoffGrowsWithinBounds(t *testing.T) {
+	t.Parallel()
+	for tries, middle := range map[int]time.Duration{
+		0: 10 * time.Second, 1: 10 * time.Second, 2: 40 * time.Second, 3: 160 * time.Second, 4: 640 * time.Second,
+		5: 2560 * time.Second, 6: time.Hour, 1_000_000: time.Hour,
+	} {
+		seen := map[time.Duration]bool{}
+		for range 100 {
+			d := backoff(tries)
+			if seen[d] = true; d < middle/2 || d >= middle*3/2 {
+				t.Errorf("%s after %d tries, want about %s", d, tries, middle)
+			}
+		}
+		if len(seen) < 2 {
+			t.Errorf("always the same after %d tries", tries)
+		}
+	}
+}

@@ -162,8 +162,8 @@ func TestValuesAreCounted(t *testing.T) {
 	}
 }
 
+// It measures memory, so no other test runs beside it.
 func TestInputWithTooManyValuesIsRefusedWithoutBeingDecoded(t *testing.T) {
-	t.Parallel()
 	p := testProcess(t)
 	text := `{"value":[` + strings.Repeat("1,", maxValues) + `1]}`
 	in := intake{process: p, dir: filepath.Join(t.TempDir(), "in"), turn: make(chan struct{}, 1)}
