@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geomill/host/internal/api"
+	"geomill/host/internal/callback"
 	"geomill/host/internal/remote"
 )
 
@@ -71,11 +72,18 @@ type Config struct {
 	ReferenceAllow []string `yaml:"reference-allow"`
 	ReferenceDeny  []string `yaml:"reference-deny"`
 	// ReferencePrivate allows servers of this machine and of private networks.
+	// Callbacks go by these keys too.
 	ReferencePrivate bool `yaml:"reference-private"`
 	// ReferenceMaxBytes is the size of all references of one request together.
 	ReferenceMaxBytes int64 `yaml:"reference-max-bytes"`
 	// ReferenceTimeout is the time to fetch all references of one request.
 	ReferenceTimeout time.Duration `yaml:"reference-timeout"`
+	// CallbackSecret is the key that callbacks are signed with: 24 to 64
+	// bytes in base64, with or without "whsec_" before it. Without it they are
+	// not signed.
+	CallbackSecret Secret `yaml:"callback-secret"`
+	// CallbackTries is how often a callback is tried before it is given up.
+	CallbackTries int `yaml:"callback-tries"`
 }
 
 // CompatCITE10 leaves out what the conformance suite of version 1.0 misreads:
@@ -103,6 +111,7 @@ func Default() Config {
 		ReferenceSchemes:  []string{"http", "https"},
 		ReferenceMaxBytes: remote.DefaultMaxBytes,
 		ReferenceTimeout:  remote.DefaultTimeout,
+		CallbackTries:     5,
 	}
 }
 
@@ -155,7 +164,7 @@ func (c Config) Validate() error {
 	for _, n := range []struct {
 		key   string
 		value int
-	}{{"queue-limit", c.QueueLimit}, {"sync-slots", c.SyncSlots}} {
+	}{{"queue-limit", c.QueueLimit}, {"sync-slots", c.SyncSlots}, {"callback-tries", c.CallbackTries}} {
 		if n.value < 1 {
 			fault(n.key, "%d is not a number from 1", n.value)
 		}
@@ -168,6 +177,11 @@ func (c Config) Validate() error {
 	for _, v := range c.PluginEnv {
 		if name, _, _ := strings.Cut(v, "="); name == "" {
 			fault("plugin-env", "%q has no name", v)
+		}
+	}
+	if c.CallbackSecret != "" {
+		if _, err := callback.ParseSecret(string(c.CallbackSecret)); err != nil {
+			fault("callback-secret", "%v", err)
 		}
 	}
 	if c.Slots < 0 {

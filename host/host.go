@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"geomill/host/internal/api"
+	"geomill/host/internal/callback"
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin"
 	"geomill/host/internal/remote"
@@ -67,6 +68,8 @@ type parts struct {
 	store   *store.Store
 	plugins *plugin.Host
 	jobs    *job.Service
+	api     *api.API
+	calls   *callback.Caller
 	http    *http.Server
 
 	requests *requests
@@ -106,9 +109,12 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	if err = empty(dir("spool")); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
+	if p.calls, err = newCaller(c, p.store, log); err != nil {
+		return nil, err
+	}
 	if p.jobs, err = job.NewService(job.Config{
 		Catalog: p.plugins, Executor: p.plugins, Store: p.store, Queue: store.NewQueue(store.QueueConfig{Limit: c.QueueLimit}),
-		Logger: log, Dir: dir("jobs"),
+		Callbacks: p.calls, Logger: log, Dir: dir("jobs"),
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync,
 		Timeout: c.Timeout, Grace: c.Grace, Drain: c.Drain,
 		Fetcher: fetcher, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,
@@ -123,15 +129,14 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	if err != nil {
 		return nil, err
 	}
-	handler, err := api.New(api.Config{
+	if p.api, err = api.New(api.Config{
 		CursorKey: key, TrustedProxies: proxies, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
 		Service: p.jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
 		MaxBody: c.MaxBody, SpoolDir: dir("spool"), CITE10: slices.Contains(c.Compat, CompatCITE10), Logger: log,
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, err
 	}
-	p.requests = newRequests(handler)
+	p.requests = newRequests(p.api)
 	p.http = &http.Server{
 		Handler: p.requests, BaseContext: func(net.Listener) context.Context { return p.requests.ctx },
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -167,6 +172,8 @@ func (p *parts) run(ctx context.Context, listener net.Listener, news News) error
 		}
 		return fmt.Errorf("recover jobs: %w", err)
 	}
+	calls := goRun(func(ctx context.Context) error { return p.calls.Run(ctx, p.api) })
+	defer calls.stop(p.log, "callbacks")
 	jobs := goRun(p.runJobs)
 	defer jobs.stop(p.log, "jobs")
 
@@ -180,6 +187,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, news News) error
 	}
 	p.log.Info("stopping", "drain", p.config.Drain)
 	jobs.cancel() // queued jobs no longer start while the last requests end
+	calls.cancel()
 	p.requests.end(p.http, p.config.Drain, p.config.Grace, p.log)
 	<-served
 	return nil

@@ -25,16 +25,16 @@ import (
 // storedJobs lists jobs straight from a store; nothing runs them.
 type storedJobs struct {
 	api.Service
-	*store.Store
+	store *store.Store
 }
 
 func (storedJobs) Processes() []*job.Process { return nil }
 
 func (s storedJobs) Jobs(ctx context.Context, f job.Filter, c job.Cursor, limit int) (job.Page, error) {
-	return s.List(ctx, f, c, limit)
+	return s.store.List(ctx, f, c, limit)
 }
 
-func (s storedJobs) Job(ctx context.Context, id string) (job.Job, error) { return s.Get(ctx, id) }
+func (s storedJobs) Job(ctx context.Context, id string) (job.Job, error) { return s.store.Get(ctx, id) }
 
 // insert adds a job of a random process and status and returns its id.
 func (s storedJobs) insert(t *testing.T) job.Job {
@@ -44,12 +44,12 @@ func (s storedJobs) insert(t *testing.T) job.Job {
 	}
 	now := time.Now()
 	j := job.Job{ID: id.String(), ProcessID: fmt.Sprintf("p%d", rand.IntN(3)), Status: ogc.Accepted, Created: now, Updated: now}
-	if j, err = s.Create(t.Context(), j, job.Order{}); err != nil {
+	if j, err = s.store.Create(t.Context(), j, job.Order{}); err != nil {
 		t.Error(err)
 	}
 	if rand.IntN(2) == 0 {
 		j.Status, j.Started, j.Finished = ogc.Failed, now, now
-		if j, err = s.Update(t.Context(), j, nil); err != nil {
+		if j, err = s.store.Update(t.Context(), j, nil); err != nil {
 			t.Error(err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestPagesNeitherRepeatNorSkipJobsWhileOthersAreInserted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	s := storedJobs{Store: st}
+	s := storedJobs{store: st}
 	server, err := api.New(api.Config{Service: s, SpoolDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

@@ -87,6 +87,20 @@ type StatusInfo struct {
 	Updated              *time.Time `json:"updated,omitempty"`
 	Progress             *int       `json:"progress,omitempty"` // percent, 0 to 100
 	Links                []Link     `json:"links,omitempty"`
+	// Callbacks says what has become of the calls to the subscriber. It is
+	// Geomill's own, and only in the document of a single job.
+	Callbacks []Callback `json:"callbacks,omitempty"`
+}
+
+// Callback is what has become of one call to a subscriber.
+type Callback struct {
+	Event       string     `json:"event"`  // "success", "inProgress" or "failed", as the subscriber's members
+	URI         string     `json:"uri"`    // without its query
+	Status      string     `json:"status"` // "pending", "delivered" or "failed"
+	Attempts    int        `json:"attempts"`
+	LastAttempt *time.Time `json:"lastAttempt,omitempty"`
+	HTTPStatus  int        `json:"httpStatus,omitempty"` // of the last answer
+	Error       string     `json:"error,omitempty"`      // what was wrong with the last attempt
 }
 
 // Exception is a problem document (exception.yaml, RFC 7807, RFC 9457).

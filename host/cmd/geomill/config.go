@@ -11,6 +11,10 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
+// callbackSecret is the variable of a setting that is no flag: anyone on the
+// machine can read the flags of a process.
+const callbackSecret = "GEOMILL_CALLBACK_SECRET"
+
 // settings are the flags that stand above the configuration file. Each is also
 // an environment variable; nil when neither was given.
 type settings struct {
@@ -41,9 +45,10 @@ type settings struct {
 	ReferenceSchemes  []string       `help:"URL scheme of inputs by reference (http,https)." env:"GEOMILL_REFERENCE_SCHEMES" placeholder:"SCHEME"`
 	ReferenceAllow    []string       `help:"Server that inputs may be fetched from: *, a name, *.suffix, an address or CIDR range, each with :port (any public one)." env:"GEOMILL_REFERENCE_ALLOW" placeholder:"HOST"`
 	ReferenceDeny     []string       `help:"Server that inputs may not be fetched from, as above." env:"GEOMILL_REFERENCE_DENY" placeholder:"HOST"`
-	ReferencePrivate  *bool          `help:"Fetch inputs from this machine and private networks too." env:"GEOMILL_REFERENCE_PRIVATE"`
+	ReferencePrivate  *bool          `help:"Fetch inputs from, and call subscribers on, this machine and private networks too." env:"GEOMILL_REFERENCE_PRIVATE"`
 	ReferenceMaxBytes *int64         `help:"Largest size in bytes of all references of a request (1073741824)." env:"GEOMILL_REFERENCE_MAX_BYTES" placeholder:"BYTES"`
 	ReferenceTimeout  *time.Duration `help:"Time to fetch all references of a request (1m)." env:"GEOMILL_REFERENCE_TIMEOUT" placeholder:"DURATION"`
+	CallbackTries     *int           `help:"Tries of a callback before it is given up (5)." env:"GEOMILL_CALLBACK_TRIES" placeholder:"N"`
 }
 
 // load puts the configuration together: flag over environment over file over
@@ -80,6 +85,10 @@ func (s settings) load() (host.Config, error) {
 	set(&c.ReferencePrivate, s.ReferencePrivate)
 	set(&c.ReferenceMaxBytes, s.ReferenceMaxBytes)
 	set(&c.ReferenceTimeout, s.ReferenceTimeout)
+	set(&c.CallbackTries, s.CallbackTries)
+	if secret, ok := os.LookupEnv(callbackSecret); ok {
+		c.CallbackSecret = host.Secret(secret)
+	}
 	setList(&c.PluginEnv, s.PluginEnv)
 	setList(&c.Compat, s.Compat)
 	setList(&c.ReferenceSchemes, s.ReferenceSchemes)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -66,6 +67,7 @@ var every = map[string]string{
 	"trusted-proxies": "10.0.0.0/8", "cors-origins": "https://page.example", "kvp-execute": "true", "forget-removed": "true",
 	"reference-schemes": "https", "reference-allow": "*.example.org", "reference-deny": "10.0.0.0/8", "reference-private": "true",
 	"reference-max-bytes": "77", "reference-timeout": "7s",
+	"callback-tries": "7",
 }
 
 // lists are the keys with a list of values.
@@ -102,9 +104,29 @@ func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
 	got, standard := reflect.ValueOf(byFlag), reflect.ValueOf(host.Default())
 	for i := range got.NumField() {
 		f := got.Type().Field(i)
-		if fileOnly := f.Name == "Title" || f.Name == "Description"; !fileOnly && reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface()) {
+		if fileOnly := f.Name == "Title" || f.Name == "Description" || f.Name == "CallbackSecret"; !fileOnly && reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface()) {
 			t.Errorf("%s keeps its default", f.Name)
 		}
+	}
+}
+
+func TestTheCallbackSecretIsNotAFlagAndNotShown(t *testing.T) {
+	const inFile, inVariable = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+	name := file(t, "callback-secret: "+inFile+"\n")
+	c, err := configured(t, "--config", name)
+	if err != nil || string(c.CallbackSecret) != inFile || strings.Contains(fmt.Sprintf("%v %+v", c, c), inFile) {
+		t.Errorf("from the file: %+v, %v", c, err)
+	}
+	t.Setenv("GEOMILL_CALLBACK_SECRET", inVariable)
+	if c, err = configured(t, "--config", name); err != nil || string(c.CallbackSecret) != inVariable {
+		t.Errorf("from the environment: %+v, %v", c, err)
+	}
+	if code := run([]string{"serve", "--callback-secret", inVariable}, io.Discard, io.Discard); code != 2 {
+		t.Errorf("as a flag: exit code %d", code)
+	}
+	t.Setenv("GEOMILL_CALLBACK_SECRET", "hunter2")
+	if _, err := configured(t); err == nil || !strings.Contains(err.Error(), "callback-secret: is not 24 to 64 bytes in base64") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a wrong secret: %v", err)
 	}
 }
 

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
+
+	"geomill/host"
 
 	"github.com/alecthomas/kong"
 )
@@ -25,18 +26,11 @@ type streams struct{ out, err io.Writer }
 type versionCmd struct{}
 
 func (versionCmd) Run(s *streams) error {
-	_, err := fmt.Fprintln(s.out, "geomill", version())
+	_, err := fmt.Fprintln(s.out, "geomill", host.Version())
 	return err
 }
 
 func (versionCmd) Help() string { return "Example: geomill version" }
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "development"
-}
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 

@@ -98,6 +98,11 @@ func (c *content) send(w http.ResponseWriter, mediaType string) error {
 	if e, ok := w.(*exchange); ok && e.head {
 		return nil
 	}
+	return c.write(w)
+}
+
+// write writes the content.
+func (c *content) write(w io.Writer) error {
 	for _, p := range c.pieces {
 		if _, err := w.Write(p.text); err != nil {
 			return err

@@ -163,18 +163,6 @@ func (d *decoder) outputFault(id, pointer, message string) {
 	d.faults = append(d.faults, ogc.Fault{Input: id, Pointer: pointer, Message: message})
 }
 
-func (d *decoder) subscriber() (*ogc.Subscriber, error) {
-	text, err := d.member("/subscriber", d.outline.subscriber)
-	if err != nil || text == nil {
-		return nil, err
-	}
-	s := new(ogc.Subscriber)
-	if json.Unmarshal(text, s) != nil {
-		d.fault("/subscriber", `must be an object of URIs: "successUri", "inProgressUri", "failedUri"`)
-	}
-	return s, nil
-}
-
 func isNull(text []byte) bool { return string(bytes.TrimSpace(text)) == "null" }
 
 // escapePointer makes a name fit for a JSON pointer (RFC 6901, section 3).

@@ -35,6 +35,9 @@ func (a *API) execute(w http.ResponseWriter, r *http.Request, params httprouter.
 		return err
 	}
 	request.ProcessID = process.ID
+	if request.Subscriber != nil {
+		request.BaseURL = a.base(r)
+	}
 	accepted := parseAccept(r.Header["Accept"])
 	if err := offerable(process, request, accepted); err != nil {
 		return err

@@ -60,7 +60,8 @@ func TestExecuteRequestsReachTheService(t *testing.T) {
 			}}, nil},
 		{"words that the service refuses", `{"response":5,"outputs":{"echo":{"transmissionMode":true}}}`, "",
 			job.Request{Response: "5", Outputs: map[string]ogc.OutputSelection{"echo": {TransmissionMode: "true"}}}, nil},
-		{"subscriber", `{"subscriber":{"successUri":"http://a/b"}}`, "", job.Request{Subscriber: &ogc.Subscriber{SuccessURI: "http://a/b"}}, nil},
+		{"subscriber", `{"subscriber":{"successUri":"http://a/b","failedUri":null,"successUrl":5}}`, "",
+			job.Request{Subscriber: &ogc.Subscriber{SuccessURI: "http://a/b"}, BaseURL: "http://example.com"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -29,6 +29,8 @@ type fakeService struct {
 	dismiss   func(id string) (job.Job, error)
 	process   func(id string) (*job.Process, error)
 	await     func(ctx context.Context, id string) error
+
+	deliveries []job.Delivery // of every job
 }
 
 func (f *fakeService) Processes() []*job.Process { return f.processes }
@@ -72,6 +74,10 @@ func (f *fakeService) Jobs(_ context.Context, filter job.Filter, c job.Cursor, l
 
 func (f *fakeService) Results(_ context.Context, id string) (*job.Results, error) {
 	return f.results(id)
+}
+
+func (f *fakeService) Deliveries(context.Context, string) ([]job.Delivery, error) {
+	return f.deliveries, nil
 }
 
 func (f *fakeService) Dismiss(_ context.Context, id string) (job.Job, error) { return f.dismiss(id) }

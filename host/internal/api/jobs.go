@@ -51,6 +51,11 @@ func (a *API) jobStatus(w http.ResponseWriter, r *http.Request, params httproute
 		return err
 	}
 	s := statusInfo(j, a.base(r))
+	if j.Callback {
+		if s.Callbacks, err = a.callbackLog(r.Context(), j.ID); err != nil {
+			return err
+		}
+	}
 	return linked(w, r, s, s.Links, profileJob)
 }
 

@@ -136,6 +136,12 @@ func jobSchemas() object {
 			"created":              dateTime(), "started": dateTime(), "finished": dateTime(), "updated": dateTime(),
 			"progress": object{"type": "integer", "minimum": 0, "maximum": 100},
 			"links":    arrayOf("link"),
+			"callbacks": object{"type": "array", "items": record(object{
+				"event": word("success", "inProgress", "failed"), "uri": uri(),
+				"status":   word("pending", "delivered", "failed"),
+				"attempts": object{"type": "integer", "minimum": 0}, "lastAttempt": dateTime(),
+				"httpStatus": object{"type": "integer"}, "error": word(),
+			}, "event", "uri", "status", "attempts")},
 		}, "jobID", "id", "type", "processingEntityType", "processID", "status"),
 		"jobList": record(object{"jobs": arrayOf("statusInfo"), "links": arrayOf("link")}, "jobs", "links"),
 	}

@@ -122,6 +122,21 @@ func (v view) raw(w http.ResponseWriter, res *job.Results, ids []string, n int) 
 
 // document answers with the results document (1.0 results.yaml).
 func (v view) document(w http.ResponseWriter, res *job.Results, ids []string, n int) error {
+	c, err := v.compose(res, ids)
+	if err != nil {
+		return err
+	}
+	if v.profile && v.response == "" && (n > 1 || v.stored) {
+		w.Header().Add("Link", "<"+profileResults+`>; rel="profile"`)
+	}
+	if v.preferred != "" && v.address != "" {
+		w.Header().Add("Preference-Applied", "return="+v.preferred)
+	}
+	return c.send(w, mediaJSON)
+}
+
+// compose makes a results document.
+func (v view) compose(res *job.Results, ids []string) (*content, error) {
 	var c content
 	c.text("{")
 	for i, id := range ids {
@@ -137,17 +152,11 @@ func (v view) document(w http.ResponseWriter, res *job.Results, ids []string, n 
 			err = c.qualified(res.Outputs[id])
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	c.text("}")
-	if v.profile && v.response == "" && (n > 1 || v.stored) {
-		w.Header().Add("Link", "<"+profileResults+`>; rel="profile"`)
-	}
-	if v.preferred != "" && v.address != "" {
-		w.Header().Add("Preference-Applied", "return="+v.preferred)
-	}
-	return c.send(w, mediaJSON)
+	return &c, nil
 }
 
 // narrow returns the outputs that a list of ids names. It fails with

@@ -44,6 +44,8 @@ type Job struct {
 	Retries int `json:"retries,omitempty"`
 	// Sync marks a recorded synchronous execution: it has no place in the queue.
 	Sync bool `json:"sync,omitempty"`
+	// Callback marks a job whose order has a subscriber.
+	Callback bool `json:"callback,omitempty"`
 	// Outputs is set by the store when the job succeeds.
 	Outputs map[string]OutputInfo `json:"outputs,omitempty"`
 
@@ -75,6 +77,8 @@ type Order struct {
 	// Response is "raw", "document" or empty.
 	Response   string          `json:"response,omitempty"`
 	Subscriber *ogc.Subscriber `json:"subscriber,omitempty"`
+	// BaseURL is the landing page as the subscriber knows it.
+	BaseURL string `json:"baseUrl,omitempty"`
 }
 
 // Value is one input or output: in memory, or a file.

@@ -26,6 +26,8 @@ type running struct {
 	settled chan struct{} // closed when the owner has written the job's status
 	report  atomic.Pointer[report]
 	log     *slog.Logger
+
+	onProgress func() // nil when no subscriber waits for it; set before the attempt
 }
 
 type report struct {
@@ -139,13 +141,17 @@ func (u *running) Progress(percent float64, message string) {
 	if percent > 0 { // not so for NaN
 		p = int(min(percent, 99))
 	}
-	if old := u.report.Load(); old != nil {
+	old := u.report.Load()
+	if old != nil {
 		p = max(p, old.progress)
 		if message == "" {
 			message = old.message
 		}
 	}
-	u.report.Store(&report{progress: p, message: message})
+	next := &report{progress: p, message: message}
+	if u.report.Store(next); u.onProgress != nil && (old == nil || *old != *next) {
+		u.onProgress()
+	}
 }
 
 // Log passes a line of the process on to the host's log.

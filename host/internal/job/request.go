@@ -17,6 +17,7 @@ type Request struct {
 	Outputs    map[string]ogc.OutputSelection
 	Response   string // "raw", "document" or empty
 	Subscriber *ogc.Subscriber
+	BaseURL    string // of the landing page, for links in callbacks
 	Prefer     Preference
 }
 

@@ -27,7 +27,7 @@ func (s *Service) runSync(ctx context.Context, p *Process, id string, o Order) (
 		return nil, err
 	}
 	defer func() { <-s.syncSlots }()
-	if s.RecordSync || o.wantsReference() {
+	if s.RecordSync || o.wantsReference() || s.calledBack(o) {
 		return s.runRecorded(ctx, p, id, o)
 	}
 	now := s.Now()
@@ -94,6 +94,7 @@ func (s *Service) runRecorded(ctx context.Context, p *Process, id string, o Orde
 	now := s.Now()
 	j, err := s.Store.Create(ctx, Job{
 		ID: id, ProcessID: p.ID, Plugin: p.Plugin, Sync: true, Status: ogc.Accepted, Created: now, Updated: now,
+		Callback: s.calledBack(o),
 	}, o)
 	if err != nil {
 		s.removeDir(id)
@@ -222,6 +223,9 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 		s.live.settle(u)
 		return j
 	}
+	if u.onProgress = s.onProgress(j, o); u.onProgress != nil {
+		u.onProgress()
+	}
 	type outcome struct {
 		outputs map[string]Value
 		err     error
@@ -310,7 +314,7 @@ func (s *Service) change(ctx context.Context, j Job, to ogc.Status, outputs map[
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
 	for delay := 50 * time.Millisecond; ; delay *= 2 {
-		n, err := s.Store.Update(ctx, n, outputs)
+		n, err := s.write(ctx, n, outputs)
 		switch {
 		case err == nil:
 			if to.Final() {

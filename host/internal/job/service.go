@@ -26,6 +26,8 @@ type Config struct {
 	Queue    Queue
 	Executor Executor
 	Logger   *slog.Logger
+	// Callbacks calls subscribers back; optional: without it none is called.
+	Callbacks Callbacks
 	// Dir holds a directory per job with its large inputs and its attempts'
 	// files. It is on the file system of the store's outputs.
 	Dir string
@@ -184,6 +186,7 @@ func (s *Service) prepare(ctx context.Context, p *Process, id string, r Request)
 		return Order{}, err
 	}
 	in.checkOutputs(r)
+	subscriber := in.checkSubscriber(r.Subscriber)
 	if len(in.refs) > 0 && len(in.faults) == 0 {
 		if err := in.resolve(ctx, values); err != nil {
 			return Order{}, err
@@ -195,7 +198,7 @@ func (s *Service) prepare(ctx context.Context, p *Process, id string, r Request)
 	if len(in.faults) > 0 {
 		return Order{}, &InvalidError{Faults: in.faults}
 	}
-	return Order{Inputs: values, Outputs: r.Outputs, Response: r.Response, Subscriber: r.Subscriber}, nil
+	return Order{Inputs: values, Outputs: r.Outputs, Response: r.Response, Subscriber: subscriber, BaseURL: r.BaseURL}, nil
 }
 
 // enqueue records an accepted job and puts it in the queue; with wait above
@@ -240,7 +243,7 @@ func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, aw
 	now := s.Now()
 	j := Job{
 		ID: id, ProcessID: p.ID, Plugin: p.Plugin, Retries: p.Policy.RetryAttempts,
-		Status: ogc.Accepted, Created: now, Updated: now,
+		Status: ogc.Accepted, Created: now, Updated: now, Callback: s.calledBack(o),
 	}
 	var ended <-chan struct{}
 	if await {

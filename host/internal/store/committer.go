@@ -51,6 +51,7 @@ type edit struct {
 	sets    []*badger.Entry
 	deletes [][]byte
 	changes []job.Change
+	outbox  []outboxChange
 }
 
 func (e *edit) set(key, value []byte) { e.sets = append(e.sets, badger.NewEntry(key, value)) }
@@ -71,6 +72,7 @@ type batch struct {
 	size, keys int
 	accepted   []*write
 	changes    []job.Change
+	outbox     []outboxChange
 }
 
 // nextRevision is called by plans only. Revisions are not given back when a
@@ -233,6 +235,7 @@ func (s *Store) add(b *batch, w *write, free uint64) *batch {
 	b.keys += keys
 	b.accepted = append(b.accepted, w)
 	b.changes = append(b.changes, e.changes...)
+	b.outbox = append(b.outbox, e.outbox...)
 	return b
 }
 
@@ -276,6 +279,9 @@ func (s *Store) finish(b *batch) {
 		err = fmt.Errorf("commit: %w", err)
 	} else {
 		s.savedSkew = skew
+		if len(b.outbox) > 0 {
+			s.outbox.apply(b.outbox)
+		}
 		s.publish(b.changes)
 	}
 	for _, w := range b.accepted {

@@ -92,6 +92,7 @@ func (s *Store) load() error {
 		for _, prefix := range []byte{jobPrefix, tombstonePrefix} {
 			s.raiseHighest(txn, prefix)
 		}
+		s.outbox = loadOutbox(txn)
 		return s.loadActive(txn)
 	})
 	if err != nil {

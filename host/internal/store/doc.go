@@ -1,8 +1,8 @@
-// Package store keeps jobs on disk: it implements job.Store on Badger, with
-// large outputs as files beside the database, and job.Queue in memory (what
-// makes the queue durable is the record of each accepted job). It imports
-// package job and nothing else of the host; no other package imports Badger.
-// Its central type is Store.
+// Package store keeps jobs on disk: it implements job.Store and job.Outbox on
+// Badger, with large outputs as files beside the database, and job.Queue in
+// memory (what makes the queue durable is the record of each accepted job). It
+// imports package job and nothing else of the host; no other package imports
+// Badger. Its central type is Store.
 //
 // Layout of the directory (version 1):
 //
@@ -25,6 +25,8 @@
 //	p process 00 ~id               all jobs by process
 //	b process 00 status ~id        finished jobs by process and status
 //	d ~id                          tombstone of a deleted job; expires
+//	c ~id event                    callback: JSON of job.Delivery
+//	q host 00 due ~id event        the callback is pending
 //
 // Numbers are big-endian. Active jobs have no entry under s and b: those would be
 // written and deleted once per job, and lists of active jobs would wade through

@@ -23,6 +23,8 @@ const (
 	processPrefix   = 'p'
 	bothPrefix      = 'b'
 	tombstonePrefix = 'd'
+	deliveryPrefix  = 'c'
+	pendingPrefix   = 'q'
 )
 
 func versionKey() []byte  { return []byte{metaPrefix, 'v'} }

@@ -101,6 +101,7 @@ type Store struct {
 	active  *activeSet
 	recent  *recentJobs
 	changes *changeLog
+	outbox  *outboxHosts
 }
 
 var _ job.Store = (*Store)(nil)

@@ -56,6 +56,11 @@ func TestStore(t *testing.T) {
 	jobtest.Store(t, func(t testing.TB) job.Store { return openNew(t) })
 }
 
+func TestOutbox(t *testing.T) {
+	t.Parallel()
+	jobtest.Outbox(t, func(t testing.TB) jobtest.StoreWithOutbox { return openNew(t) })
+}
+
 func TestStoreBehavesLikeTheModel(t *testing.T) {
 	t.Parallel()
 	jobtest.StoreModel(t, func(t testing.TB) job.Store { return openNew(t) })

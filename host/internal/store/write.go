@@ -123,6 +123,11 @@ func (s *Store) widenSkew(i id, created time.Time) {
 
 // Update implements job.Store.
 func (s *Store) Update(ctx context.Context, j job.Job, outputs map[string]job.Value) (job.Job, error) {
+	return s.update(ctx, j, outputs, nil)
+}
+
+// update writes a delivery, if there is one, together with the job.
+func (s *Store) update(ctx context.Context, j job.Job, outputs map[string]job.Value, d *delivery) (job.Job, error) {
 	i, ok := parseID(j.ID)
 	if !ok {
 		return job.Job{}, fmt.Errorf("update job %s: %w", j.ID, job.ErrNoSuchJob)
@@ -130,7 +135,7 @@ func (s *Store) Update(ctx context.Context, j job.Job, outputs map[string]job.Va
 	if err := checkIndexed(&j); err != nil {
 		return job.Job{}, fmt.Errorf("update job %s: %w", j.ID, err)
 	}
-	u := &update{id: i, job: clone(j)}
+	u := &update{id: i, job: clone(j), delivery: d}
 	if outputs != nil {
 		var err error
 		if u.outputs, err = s.stage(i, &u.job, outputs); err != nil {
@@ -156,6 +161,8 @@ type update struct {
 	job     job.Job        // what is wished, with the expected revision
 	after   job.Job        // what is written
 	outputs *stagedOutputs // nil: leave those that are stored
+
+	delivery *delivery // or nil
 }
 
 func (s *Store) planUpdate(b *batch, u *update) (edit, error) {
@@ -180,6 +187,11 @@ func (s *Store) planUpdate(b *batch, u *update) (edit, error) {
 		return edit{}, err
 	}
 	moveIndex(&e, u.id, &before, &after)
+	if u.delivery != nil {
+		if err := u.delivery.plan(b.txn, &e); err != nil {
+			return edit{}, err
+		}
+	}
 	u.after = after
 	return e, nil
 }
@@ -250,6 +262,11 @@ func (s *Store) planDelete(b *batch, i id, revision uint64) (e edit, files bool,
 		}
 		files = files || v.File != ""
 		e.deletes = append(e.deletes, outputKey(i, name))
+	}
+	if before.Callback {
+		if err := planForget(b.txn, &e, i); err != nil {
+			return e, false, err
+		}
 	}
 	e.sets = append(e.sets, badger.NewEntry(tombstoneKey(i), nil).WithTTL(s.config.TombstoneTTL))
 	e.changes = []job.Change{{Revision: s.nextRevision(), Job: before, Deleted: true}}

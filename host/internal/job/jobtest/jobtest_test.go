@@ -13,6 +13,11 @@ func TestMemoryStore(t *testing.T) {
 	jobtest.Store(t, func(t testing.TB) job.Store { return jobtest.NewMemoryStore(t) })
 }
 
+func TestMemoryOutbox(t *testing.T) {
+	t.Parallel()
+	jobtest.Outbox(t, func(t testing.TB) jobtest.StoreWithOutbox { return jobtest.NewMemoryStore(t) })
+}
+
 func TestMemoryStoreBehavesLikeTheModel(t *testing.T) {
 	t.Parallel()
 	jobtest.StoreModel(t, func(t testing.TB) job.Store { return jobtest.NewMemoryStore(t) })

@@ -36,9 +36,10 @@ type MemoryStore struct {
 }
 
 type memoryJob struct {
-	job     job.Job
-	order   job.Order
-	outputs map[string]job.Value
+	job        job.Job
+	order      job.Order
+	outputs    map[string]job.Value
+	deliveries map[job.Event]job.Delivery
 }
 
 var _ job.Store = (*MemoryStore)(nil)
@@ -112,6 +113,11 @@ func (s *MemoryStore) current(id string, revision uint64) (*memoryJob, error) {
 
 // Update implements job.Store.
 func (s *MemoryStore) Update(ctx context.Context, j job.Job, outputs map[string]job.Value) (job.Job, error) {
+	return s.update(ctx, j, outputs, nil)
+}
+
+// update adds a delivery, if there is one, together with the change.
+func (s *MemoryStore) update(ctx context.Context, j job.Job, outputs map[string]job.Value, d *job.Delivery) (job.Job, error) {
 	if err := ctx.Err(); err != nil {
 		return job.Job{}, err
 	}
@@ -123,13 +129,16 @@ func (s *MemoryStore) Update(ctx context.Context, j job.Job, outputs map[string]
 	}
 	if outputs == nil {
 		j.Outputs = m.job.Outputs
-		return s.write(m, j), nil
+	} else {
+		stored, info, err := s.keep(filepath.Join(s.dir, j.ID, strconv.FormatUint(j.Revision, 10)), outputs)
+		if err != nil {
+			return job.Job{}, err
+		}
+		m.outputs, j.Outputs = stored, info
 	}
-	stored, info, err := s.keep(filepath.Join(s.dir, j.ID, strconv.FormatUint(j.Revision, 10)), outputs)
-	if err != nil {
-		return job.Job{}, err
+	if d != nil {
+		m.record(*d)
 	}
-	m.outputs, j.Outputs = stored, info
 	return s.write(m, j), nil
 }
 
