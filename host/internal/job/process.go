@@ -88,6 +88,9 @@ func NewProcess(d ogc.Process, p Policy, from Plugin) (*Process, error) {
 		if !idPattern.MatchString(id) {
 			return nil, fmt.Errorf("process %s: output id %q: letters, digits and . _ ~ : - only", d.ID, id)
 		}
+		if out.Min() < 0 || out.Max() == 0 || !out.Max().Allows(out.Min()) {
+			return nil, fmt.Errorf("process %s: output %s: minOccurs %d and maxOccurs %s do not go together", d.ID, id, out.Min(), out.Max())
+		}
 		if _, err := schema.Compile(out.Schema); err != nil {
 			return nil, fmt.Errorf("process %s: output %s: %w", d.ID, id, err)
 		}
