@@ -46,7 +46,11 @@ type inputCheck struct {
 	schema   *schema.Schema
 	fallback json.RawMessage // the schema's default, or nil
 	binary   bool            // a base64 string
-	media    string          // contentMediaType of a binary
+	media    string          // contentMediaType
+	box      bool            // a bounding box
+
+	alternatives []inputCheck // the formats to choose from; see alternativesOf
+	named        bool         // the value carries media, as other formats are text too
 }
 
 // idPattern keeps identifiers fit for a path segment and for a file name.
@@ -110,9 +114,8 @@ func checkInput(id string, in ogc.Input) (inputCheck, error) {
 		return inputCheck{}, err
 	}
 	var words struct {
-		Default          json.RawMessage `json:"default"`
-		ContentEncoding  string          `json:"contentEncoding"`
-		ContentMediaType string          `json:"contentMediaType"`
+		Default json.RawMessage `json:"default"`
+		contentWords
 	}
 	if err := json.Unmarshal(in.Schema, &words); err != nil {
 		return inputCheck{}, fmt.Errorf("schema is not an object: %w", err)
@@ -120,7 +123,10 @@ func checkInput(id string, in ogc.Input) (inputCheck, error) {
 	return inputCheck{
 		schema:   s,
 		fallback: words.Default,
-		binary:   words.ContentEncoding == "base64" || words.ContentEncoding == "binary",
+		binary:   words.isBinary(),
 		media:    words.ContentMediaType,
+		box:      isBox(in.Schema),
+
+		alternatives: alternativesOf(in.Schema),
 	}, nil
 }
