@@ -104,7 +104,7 @@ func writeOutput(w http.ResponseWriter, r *http.Request, res *job.Results, id st
 		}
 		w.Header().Set(headerCount, strconv.Itoa(e.count))
 	}
-	return serve(w, r, res.Job, id, shown)
+	return serve(w, r, res.Job, id, "", shown)
 }
 
 // storedOutput returns the results of a job that have the output of the path, and

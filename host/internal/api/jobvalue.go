@@ -40,7 +40,7 @@ func writeValue(w http.ResponseWriter, r *http.Request, res *job.Results, id, in
 		return err
 	}
 	w.Header().Set(headerCount, strconv.Itoa(count))
-	return serve(w, r, res.Job, id+"/"+index, shown)
+	return serve(w, r, res.Job, id, index, shown)
 }
 
 // oneValue chooses the form of the value of an index. It also returns how many

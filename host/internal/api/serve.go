@@ -19,14 +19,18 @@ const (
 	cacheDocument = "private, no-cache"
 )
 
-// serve answers with a value of a recorded job. Its bytes are served in ranges;
-// as they never change, the entity tag needs only names: name is that of the
-// value within the job.
-func serve(w http.ResponseWriter, r *http.Request, j job.Job, name string, shown rendering) error {
+// serve answers with an output of a recorded job, or with the value of an index
+// of it. Bytes are served in ranges; as they never change, the entity tag needs
+// only names.
+func serve(w http.ResponseWriter, r *http.Request, j job.Job, id, index string, shown rendering) error {
+	name := id
+	if index != "" {
+		name += "-" + index
+	}
 	h := w.Header()
 	h.Set("Cache-Control", cacheValue)
 	h.Set("X-Content-Type-Options", "nosniff") // outputs are anyone's HTML
-	tag := entityTag(j, name, shown.mediaType, strconv.Itoa(int(shown.form)))
+	tag := entityTag(j, id, index, shown.mediaType, strconv.Itoa(int(shown.form)))
 	h.Set("ETag", tag)
 	if d := disposition(name, shown.mediaType); d != "" {
 		h.Set("Content-Disposition", d)
@@ -40,7 +44,7 @@ func serve(w http.ResponseWriter, r *http.Request, j job.Job, name string, shown
 		return nil
 	}
 	var c content
-	if err := c.rendering(name, shown); err != nil {
+	if err := c.rendering(id, shown); err != nil {
 		return err
 	}
 	return c.send(w, shown.mediaType)

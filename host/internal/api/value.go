@@ -135,7 +135,7 @@ func (v view) one(w http.ResponseWriter, res *job.Results, id string) error {
 		return err
 	}
 	if v.stored != nil {
-		return serve(w, v.stored, res.Job, id, r)
+		return serve(w, v.stored, res.Job, id, "", r)
 	}
 	if r.form == asIs && r.value.JSON != nil {
 		h := w.Header()
