@@ -31,7 +31,7 @@ type settings struct {
 	Grace      *time.Duration `help:"Time between asking work to stop and stopping it (5s)." env:"GEOMILL_GRACE" placeholder:"DURATION"`
 	Drain      *time.Duration `help:"Time requests and jobs have after a signal (10s)." env:"GEOMILL_DRAIN" placeholder:"DURATION"`
 	PluginEnv  []string       `help:"Environment variable for plugins, NAME or NAME=VALUE." env:"GEOMILL_PLUGIN_ENV" placeholder:"NAME"`
-	Compat     []string       `help:"Compatibility switch: cite10." env:"GEOMILL_COMPAT" placeholder:"SWITCH"`
+	Compat     []string       `help:"Compatibility switch: cite10 or pygeoapi." env:"GEOMILL_COMPAT" placeholder:"SWITCH"`
 }
 
 // load puts the configuration together: flag over environment over file over
