@@ -2,14 +2,10 @@ package job
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"mime"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"geomill/sdk/ogc"
 	"geomill/sdk/schema"
 )
 
@@ -32,24 +28,10 @@ func alternativesOf(text json.RawMessage) []inputCheck {
 	checks := make([]inputCheck, len(branches))
 	formats, texts := 0, 0
 	for i, b := range branches {
-		var words contentWords
-		if json.Unmarshal(b, &words) != nil {
+		var ok bool
+		if checks[i], ok = alternative(members, append(slices.Clip(required), b)); !ok {
 			return nil
 		}
-		branch, err := json.Marshal(append(slices.Clip(required), b))
-		if err != nil {
-			return nil
-		}
-		members["allOf"] = branch
-		whole, err := json.Marshal(members)
-		if err != nil {
-			return nil
-		}
-		compiled, err := schema.Compile(whole)
-		if err != nil {
-			return nil
-		}
-		checks[i] = inputCheck{schema: compiled, binary: words.isBinary(), media: words.ContentMediaType}
 		if checks[i].binary || checks[i].media != "" {
 			formats++
 		}
@@ -64,6 +46,25 @@ func alternativesOf(text json.RawMessage) []inputCheck {
 		checks[i].named = texts > 1 && checks[i].isText()
 	}
 	return checks
+}
+
+// alternative makes the check of the schema with the given members that requires
+// allOf, of which the last says what strings contain.
+func alternative(members map[string]json.RawMessage, allOf []json.RawMessage) (c inputCheck, ok bool) {
+	var words contentWords
+	if json.Unmarshal(allOf[len(allOf)-1], &words) != nil {
+		return c, false
+	}
+	var err error
+	if members["allOf"], err = json.Marshal(allOf); err != nil {
+		return c, false
+	}
+	whole, err := json.Marshal(members)
+	if err != nil {
+		return c, false
+	}
+	compiled, err := schema.Compile(whole)
+	return inputCheck{schema: compiled, binary: words.isBinary(), media: words.ContentMediaType}, err == nil
 }
 
 // contentWords are the keywords that say what a string contains.
@@ -164,126 +165,4 @@ func isBase64(text []byte) bool {
 	}
 	_, err := decodeBase64(s)
 	return err == nil
-}
-
-// qualifiedValue is an object that may be a value with its format (2.0
-// qualifiedInputValue.yaml), or with the format in a member of its own, as old
-// clients have it.
-type qualifiedValue struct {
-	Value     json.RawMessage `json:"value"`
-	MediaType string          `json:"mediaType"`
-	Encoding  string          `json:"encoding"`
-	Format    ogc.Format      `json:"format"`
-	Href      json.RawMessage `json:"href"`
-}
-
-// qualified checks a qualified value. One that is faulty as such, but matches the
-// schema as the object it is, is that object.
-func (in *intake) qualified(id, pointer string, text []byte, q qualifiedValue, check inputCheck) Value {
-	if q.MediaType == "" {
-		q.MediaType = q.Format.MediaType
-	}
-	if q.Encoding == "" {
-		q.Encoding = q.Format.Encoding
-	}
-	chosen, value, faults := check.unwrap(q)
-	if len(faults) > 0 {
-		if bare, _ := check.choose(text, ""); len(bare.validate(text)) == 0 {
-			return in.value(id, pointer, text, "", bare, true)
-		}
-		in.addFaults(id, pointer, faults)
-		return Value{}
-	}
-	return in.value(id, pointer+"/value", value, q.MediaType, chosen, true)
-}
-
-// unwrap returns the check for a qualified value, and the value fit for it.
-func (c inputCheck) unwrap(q qualifiedValue) (chosen inputCheck, value []byte, faults []schema.Fault) {
-	chosen, known := c.choose(q.Value, q.MediaType)
-	if !known {
-		return c, nil, []schema.Fault{{Pointer: "/mediaType",
-			Message: fmt.Sprintf("%.100q is not a format of this input; it takes %s", q.MediaType, c.mediaTypes())}}
-	}
-	value, message := chosen.decoded(q.Value, q.Encoding)
-	if message != "" {
-		return c, nil, []schema.Fault{{Pointer: "/encoding", Message: message}}
-	}
-	value, faults = chosen.fit(value)
-	for i := range faults {
-		faults[i].Pointer = "/value" + faults[i].Pointer
-	}
-	return chosen, value, faults
-}
-
-// decoded takes the encoding from a value: text may come as base64. Binary values
-// stay as they are, they are base64 in any case.
-func (c inputCheck) decoded(text []byte, encoding string) (value []byte, message string) {
-	switch strings.ToLower(encoding) {
-	case "":
-		return text, ""
-	case "utf-8", "utf8":
-		if c.binary {
-			return nil, "the input takes base64"
-		}
-		return text, ""
-	case "base64", "binary":
-		if c.binary {
-			return text, ""
-		}
-	default:
-		return nil, fmt.Sprintf("%.100q is not known; there are base64 and utf-8", encoding)
-	}
-	var s string
-	if json.Unmarshal(text, &s) != nil {
-		return nil, "only a string can be base64"
-	}
-	data, err := decodeBase64(s)
-	if err != nil {
-		return nil, "the value is not base64"
-	}
-	if value, err = quoteText(data); err != nil {
-		return nil, "the value is not text in UTF-8"
-	}
-	return value, ""
-}
-
-// classes names what an object of a class of the standard that is not offered has
-// a member of (spec 4.2).
-var classes = []struct{ member, class string }{
-	{"collection", "collections as inputs"},
-	{"process", "nested processes"},
-	{"$input", "parameters of workflows"},
-}
-
-// notOffered tells of an object that matches no schema which class it is of, if
-// any.
-func (in *intake) notOffered(id, pointer string, text []byte) bool {
-	var members map[string]json.RawMessage
-	if text[0] != '{' || json.Unmarshal(text, &members) != nil {
-		return false
-	}
-	for _, c := range classes {
-		if _, given := members[c.member]; given {
-			in.fault(id, pointer+"/"+c.member, c.class+" are not offered by this server; send the value")
-			return true
-		}
-	}
-	return false
-}
-
-// quoteText makes a JSON string of text.
-func quoteText(text []byte) ([]byte, error) {
-	if !utf8.Valid(text) {
-		return nil, errNotUTF8
-	}
-	return json.Marshal(string(text))
-}
-
-var errNotUTF8 = errors.New("not UTF-8")
-
-// unquoted returns the content of a valid JSON string.
-func unquoted(text []byte) []byte {
-	var s string
-	_ = json.Unmarshal(text, &s) // it was checked
-	return []byte(s)
 }
