@@ -99,7 +99,7 @@ func (c inputCheck) choose(text []byte, media string) (chosen inputCheck, ok boo
 		return c, true
 	}
 	for _, a := range c.alternatives {
-		if media != "" && !a.takes(media) {
+		if media != "" && !a.isFor(media) {
 			continue
 		}
 		if !ok {
@@ -112,8 +112,8 @@ func (c inputCheck) choose(text []byte, media string) (chosen inputCheck, ok boo
 	return chosen, ok
 }
 
-// takes reports whether values of a media type are for this alternative.
-func (c inputCheck) takes(media string) bool {
+// isFor reports whether values of a media type are for this alternative.
+func (c inputCheck) isFor(media string) bool {
 	if c.media == "" {
 		t := plainType(media)
 		return t == "application/json" || t == "text/plain" || strings.HasSuffix(t, "+json")
