@@ -60,7 +60,7 @@ type Config struct {
 	// PluginEnv lists environment variables, NAME or NAME=VALUE, that
 	// plugins get besides the fixed few; NAME takes the host's value.
 	PluginEnv []string `yaml:"plugin-env"`
-	// Compat lists compatibility switches, see CompatCITE10.
+	// Compat lists compatibility switches, see CompatCITE10 and CompatPygeoapi.
 	Compat []string `yaml:"compat"`
 
 	// ReferenceSchemes are the URL schemes of inputs by reference: http, https.
@@ -89,6 +89,11 @@ type Config struct {
 // CompatCITE10 leaves out what the conformance suite of version 1.0 misreads:
 // the Link headers of synchronous replies.
 const CompatCITE10 = "cite10"
+
+// CompatPygeoapi answers as pygeoapi does where clients written for it rely on
+// it: the shape of documents, the codes of errors, and a record and a Location
+// for every synchronous execution.
+const CompatPygeoapi = "pygeoapi"
 
 // Default is the configuration of a host that was told nothing.
 func Default() Config {
@@ -170,8 +175,8 @@ func (c Config) Validate() error {
 		}
 	}
 	for _, s := range c.Compat {
-		if s != CompatCITE10 {
-			fault("compat", "no switch %q; there is %s", s, CompatCITE10)
+		if s != CompatCITE10 && s != CompatPygeoapi {
+			fault("compat", "no switch %q; there are %s and %s", s, CompatCITE10, CompatPygeoapi)
 		}
 	}
 	for _, v := range c.PluginEnv {

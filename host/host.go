@@ -87,6 +87,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		}
 	}
 	p := &parts{config: c, log: log}
+	pygeoapi := slices.Contains(c.Compat, CompatPygeoapi)
 	if p.plugins, err = plugin.New(plugin.Config{
 		Dir: c.Plugins, CacheDir: dir("cache"), CheckJSON: api.CheckJSON, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
 	}); err != nil {
@@ -115,7 +116,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	if p.jobs, err = job.NewService(job.Config{
 		Catalog: p.plugins, Executor: p.plugins, Store: p.store, Queue: store.NewQueue(store.QueueConfig{Limit: c.QueueLimit}),
 		Callbacks: p.calls, Logger: log, Dir: dir("jobs"),
-		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync,
+		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync || pygeoapi,
 		Timeout: c.Timeout, Grace: c.Grace, Drain: c.Drain,
 		Fetcher: fetcher, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,
 	}); err != nil {
@@ -132,7 +133,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	if p.api, err = api.New(api.Config{
 		CursorKey: key, TrustedProxies: proxies, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
 		Service: p.jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
-		MaxBody: c.MaxBody, SpoolDir: dir("spool"), CITE10: slices.Contains(c.Compat, CompatCITE10), Logger: log,
+		MaxBody: c.MaxBody, SpoolDir: dir("spool"), CITE10: slices.Contains(c.Compat, CompatCITE10), Pygeoapi: pygeoapi, Logger: log,
 	}); err != nil {
 		return nil, err
 	}

@@ -69,13 +69,32 @@ func (i Input) Max() Occurs {
 	return *i.MaxOccurs
 }
 
-// Output describes one output (outputDescription.yaml).
+// Output describes one output (outputDescription.yaml). Schema is a JSON Schema
+// for one occurrence; with maxOccurs above one the value is an array of them.
 type Output struct {
 	Title       string          `json:"title,omitempty"`
 	Description string          `json:"description,omitempty"`
 	Keywords    []string        `json:"keywords,omitempty"`
 	Metadata    []Metadata      `json:"metadata,omitempty"`
 	Schema      json.RawMessage `json:"schema"`
+	MinOccurs   *int            `json:"minOccurs,omitempty"` // default 1 (2.0 only)
+	MaxOccurs   *Occurs         `json:"maxOccurs,omitempty"` // default 1 (2.0 only)
+}
+
+// Min returns the least number of occurrences.
+func (o Output) Min() int {
+	if o.MinOccurs == nil {
+		return 1
+	}
+	return *o.MinOccurs
+}
+
+// Max returns the largest number of occurrences, or Unbounded.
+func (o Output) Max() Occurs {
+	if o.MaxOccurs == nil {
+		return 1
+	}
+	return *o.MaxOccurs
 }
 
 // Metadata points at more information (metadata.yaml).

@@ -40,7 +40,7 @@ type settings struct {
 	Grace      *time.Duration `help:"Time between asking work to stop and stopping it (5s)." env:"GEOMILL_GRACE" placeholder:"DURATION"`
 	Drain      *time.Duration `help:"Time requests and jobs have after a signal (10s)." env:"GEOMILL_DRAIN" placeholder:"DURATION"`
 	PluginEnv  []string       `help:"Environment variable for plugins, NAME or NAME=VALUE." env:"GEOMILL_PLUGIN_ENV" placeholder:"NAME"`
-	Compat     []string       `help:"Compatibility switch: cite10." env:"GEOMILL_COMPAT" placeholder:"SWITCH"`
+	Compat     []string       `help:"Compatibility switch: cite10 or pygeoapi." env:"GEOMILL_COMPAT" placeholder:"SWITCH"`
 
 	ReferenceSchemes  []string       `help:"URL scheme of inputs by reference (http,https)." env:"GEOMILL_REFERENCE_SCHEMES" placeholder:"SCHEME"`
 	ReferenceAllow    []string       `help:"Server that inputs may be fetched from: *, a name, *.suffix, an address or CIDR range, each with :port (any public one)." env:"GEOMILL_REFERENCE_ALLOW" placeholder:"HOST"`

@@ -159,8 +159,12 @@ func (a *API) fail(e *exchange, r *http.Request, err error) {
 	if p.Instance == "" {
 		p.Instance = a.address.path(r) + r.URL.EscapedPath()
 	}
+	_, failed := errors.AsType[*job.FailedError](err)
+	if a.config.Pygeoapi {
+		p.forPygeoapi(r, failed)
+	}
 	p.write(e, r)
-	if _, failed := errors.AsType[*job.FailedError](err); p.Status >= 500 && !failed { // the job's end is logged already
+	if p.Status >= 500 && !failed { // the job's end is logged already
 		a.config.Logger.LogAttrs(r.Context(), slog.LevelError, "request failed",
 			append(e.attrs(r), slog.String("error", err.Error()))...)
 	}

@@ -102,6 +102,11 @@ type Config struct {
 	// conformance suite of version 1.0 misreads.
 	CITE10 bool
 
+	// Pygeoapi answers as that server does where clients written for it rely
+	// on it: the shape of documents, the codes of errors, and the Location of
+	// synchronous executions, whose service must then record them.
+	Pygeoapi bool
+
 	Logger    *slog.Logger
 	RequestID func() string    // makes an id for a request that brings none
 	Now       func() time.Time // the clock that job durations are judged by

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -18,6 +19,10 @@ const (
 	verbatim encoding = iota // as they are
 	inBase64
 	escaped // escaped, for between the quotes of a JSON string
+	// A JSON array, whose elements are put into objects of their own. Strings
+	// among them are of the value's media type, if it has one: text, or base64.
+	wrapped
+	wrappedBase64
 )
 
 // content is a body that is put together from text and values. Values in memory
@@ -61,17 +66,23 @@ func (c *content) value(v job.Value, enc encoding) error {
 		c.tail = base64.StdEncoding.AppendEncode(c.tail, b)
 	case escaped:
 		c.tail, _ = appendEscaped(c.tail, b, true)
+	case wrapped, wrappedBase64:
+		var out bytes.Buffer
+		if _, err := newWrapper(&out, v.MediaType, enc == wrappedBase64).Write(b); err != nil {
+			return err
+		}
+		c.tail = append(c.tail, out.Bytes()...)
 	}
 	return nil
 }
 
-// encodedSize returns the length of a file once encoded. How much escaping takes
-// is found by doing it.
+// encodedSize returns the length of a file once encoded. How much escaping and
+// wrapping take is found by doing it.
 func encodedSize(v job.Value, enc encoding) (int64, error) {
 	switch enc {
 	case inBase64:
 		return (v.Size + 2) / 3 * 4, nil
-	case escaped:
+	case escaped, wrapped, wrappedBase64:
 		var n counter
 		err := copyValue(&n, v, enc)
 		return int64(n), err
@@ -132,6 +143,8 @@ func copyValue(w io.Writer, v job.Value, enc encoding) error {
 	case escaped:
 		e := &escaper{w: w}
 		dst, closer = e, e
+	case wrapped, wrappedBase64:
+		dst = newWrapper(w, v.MediaType, enc == wrappedBase64)
 	}
 	n, err := io.Copy(dst, io.LimitReader(src, v.Size))
 	if err == nil && n != v.Size {

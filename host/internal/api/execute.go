@@ -39,7 +39,7 @@ func (a *API) execute(w http.ResponseWriter, r *http.Request, params httprouter.
 		request.BaseURL = a.base(r)
 	}
 	accepted := parseAccept(r.Header["Accept"])
-	if err := offerable(process, request, accepted); err != nil {
+	if err := offerable(process, &request, accepted); err != nil {
 		return err
 	}
 	x, err := a.service.Submit(r.Context(), request)
@@ -82,6 +82,7 @@ func (a *API) replySync(w http.ResponseWriter, r *http.Request, x *job.Execution
 		inlineMax: a.config.InlineLimit,
 		preferred: prefer.Return,
 		profile:   !a.config.CITE10,
+		pygeoapi:  a.config.Pygeoapi && x.Results.Order.Response == "document",
 	}
 	if x.Recorded {
 		base := a.base(r)
@@ -89,7 +90,10 @@ func (a *API) replySync(w http.ResponseWriter, r *http.Request, x *job.Execution
 		if !a.config.CITE10 {
 			w.Header().Set("Link", "<"+base+"/jobs/"+x.Job.ID+`>; rel="monitor"`)
 		}
-		if prefer.Wait != nil {
+		if a.config.Pygeoapi {
+			w.Header().Set("Location", base+"/jobs/"+x.Job.ID)
+		}
+		if prefer.Wait != nil && !x.Job.Sync {
 			w.Header().Add("Preference-Applied", "wait="+strconv.FormatInt(int64(*prefer.Wait/time.Second), 10))
 		}
 	}

@@ -2,12 +2,10 @@ package api
 
 import (
 	"errors"
-	"hash/fnv"
 	"io/fs"
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -36,11 +34,12 @@ func (a *API) jobResults(w http.ResponseWriter, r *http.Request, params httprout
 	defer res.Close()
 	v := view{
 		accept:    accepted,
-		stored:    true,
+		stored:    r,
 		address:   a.base(r) + "/jobs/" + res.Job.ID + "/results/",
 		inlineMax: a.config.InlineLimit,
 		preferred: parsePrefer(r.Header["Prefer"]).Return,
 		profile:   true,
+		pygeoapi:  a.config.Pygeoapi && res.Order.Response == "document",
 	}
 	if res.Order.Response == "raw" {
 		v.response = "raw"
@@ -71,93 +70,61 @@ func outputsParameter(q url.Values) ([]string, error) {
 	return listParameter(q, "outputs")
 }
 
-// jobOutput answers GET /jobs/{jobID}/results/{outputID} with the bare value (2.0
-// /req/core/job-result-op, job-result-success). Ranges are served, and as
-// results never change, the entity tag needs only their names.
+// headerCount tells how many values an output has.
+const headerCount = "OGC-Output-Values-Count"
+
+// jobOutput answers GET /jobs/{jobID}/results/{outputID} with the bare value, or
+// the array of them (2.0 /req/core/job-result-op, job-result-success).
 func (a *API) jobOutput(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	accepted, err := negotiate(r, q)
-	if err != nil {
-		return err
-	}
-	res, err := a.service.Results(r.Context(), params.ByName("jobID"))
+	res, accepted, err := a.storedOutput(r, params)
 	if err != nil {
 		return err
 	}
 	defer res.Close()
-	id := params.ByName("outputID")
-	if _, err := narrow(res, []string{id}); err != nil {
-		return err
-	}
+	w.Header().Set("Vary", "Accept")
+	return a.orRemoved(r, res.Job.ID, writeOutput(w, r, res, params.ByName("outputID"), accepted))
+}
+
+func writeOutput(w http.ResponseWriter, r *http.Request, res *job.Results, id string, accepted accept) error {
 	shown, err := render(res.Outputs[id], res.Order.Outputs[id].Format, accepted)
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Vary", "Accept")
-	h.Set("X-Content-Type-Options", "nosniff") // outputs are anyone's HTML
-	h.Set("ETag", entityTag(res.Job, id, shown))
-	if shown.form != asIs {
-		var c content
-		if err := c.rendering(id, shown); err != nil {
-			return a.orRemoved(r, res.Job.ID, err)
-		}
-		return c.send(w, shown.mediaType)
-	}
-	h.Set("Content-Type", shown.mediaType)
-	return a.orRemoved(r, res.Job.ID, serveRanges(w, r, shown.value))
-}
-
-// serveRanges sends a value, or the part of it that the client asks for.
-func serveRanges(w http.ResponseWriter, r *http.Request, v job.Value) error {
-	src, err := v.Open()
+	several, err := hasSeveral(res, id)
 	if err != nil {
 		return err
 	}
-	defer src.Close()
-	e, ok := w.(*exchange)
-	if !ok {
-		e = &exchange{ResponseWriter: w, head: r.Method == http.MethodHead}
+	if several {
+		w.Header().Set("Link", "<"+profileValues+`>; rel="profile"`)
 	}
-	ranged := &rangeWriter{exchange: e}
-	http.ServeContent(ranged, r, "", time.Time{}, src)
-	if ranged.refused {
-		return newProblem(http.StatusRequestedRangeNotSatisfiable, "The value has "+strconv.FormatInt(v.Len(), 10)+" bytes.")
+	if several && r.Header.Get("Range") == "" { // who asks for a range has read the number before
+		e, err := findElement(res.Outputs[id], -1)
+		if err != nil {
+			return err
+		}
+		w.Header().Set(headerCount, strconv.Itoa(e.count))
 	}
-	return nil
+	return serve(w, r, res.Job, id, "", shown)
 }
 
-// rangeWriter keeps back what net/http says of a range that cannot be served: it
-// becomes a problem.
-type rangeWriter struct {
-	*exchange
-	refused bool
-}
-
-func (w *rangeWriter) WriteHeader(status int) {
-	if status == http.StatusRequestedRangeNotSatisfiable {
-		w.refused = true
-		return
+// storedOutput returns the results of a job that have the output of the path, and
+// what the client accepts. The caller closes them.
+func (a *API) storedOutput(r *http.Request, params httprouter.Params) (*job.Results, accept, error) {
+	q, err := query(r)
+	if err != nil {
+		return nil, nil, err
 	}
-	w.exchange.WriteHeader(status)
-}
-
-func (w *rangeWriter) Write(b []byte) (int, error) {
-	if w.refused {
-		return len(b), nil
+	accepted, err := negotiate(r, q)
+	if err != nil {
+		return nil, nil, err
 	}
-	return w.exchange.Write(b)
-}
-
-// entityTag names a value in one form.
-func entityTag(j job.Job, id string, r rendering) string {
-	f := fnv.New32a()
-	for _, s := range []string{id, r.mediaType} {
-		f.Write([]byte(s))
-		f.Write([]byte{0})
+	res, err := a.service.Results(r.Context(), params.ByName("jobID"))
+	if err != nil {
+		return nil, nil, err
 	}
-	return `"` + j.ID + "-" + strconv.Itoa(j.Attempt) + "-" + strconv.FormatUint(uint64(f.Sum32()), 16) + `"`
+	if _, err := narrow(res, []string{params.ByName("outputID")}); err != nil {
+		res.Close()
+		return nil, nil, err
+	}
+	return res, accepted, nil
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/rand"
 	"net/http"
-	"strings"
 
 	"geomill/host/internal/job"
 )
@@ -38,14 +37,4 @@ func (v view) multipart(w http.ResponseWriter, res *job.Results, ids []string) e
 	c.text("--" + boundary + "--\r\n")
 	main, sub := splitType(root)
 	return c.send(w, mediaMultipart+"; boundary="+boundary+`; type="`+main+"/"+sub+`"`)
-}
-
-// headerType returns the media type of a value for a header that we put together
-// ourselves. What a plugin calls its type must not become another header.
-func headerType(v job.Value) string {
-	t := v.Type()
-	if strings.ContainsFunc(t, func(c rune) bool { return c < ' ' || c == '"' || c > '~' }) {
-		return "application/octet-stream"
-	}
-	return t
 }

@@ -168,6 +168,7 @@ func (a *API) parameterDocs() object {
 		"processID": pathParameter("processID", "The identifier of a process.", process),
 		"jobID":     pathParameter("jobID", "The identifier of a job.", word()),
 		"outputID":  pathParameter("outputID", "The identifier of an output.", word()),
+		"index":     pathParameter("index", "The number of a value of the output, from 0.", object{"type": "integer", "minimum": 0}),
 		"f":         parameter("f", "query", "The format of the reply; it overrides the Accept header.", word("json")),
 		"limit": parameter("limit", "query", "The most entries on a page. Values above the maximum are lowered to it.",
 			object{"type": "integer", "minimum": 1, "default": a.config.PageLimit}),

@@ -36,6 +36,7 @@ func headerDocs() object {
 		"Preference-Applied": header("The preferences that were honoured (RFC 7240).", word()),
 		"Retry-After":        header("Seconds to wait before trying again.", object{"type": "integer", "minimum": 0}),
 		"ETag":               header("The entity tag of the value.", word()),
+		headerCount:          header("The number of values of the output.", object{"type": "integer", "minimum": 0}),
 	}
 }
 

@@ -52,6 +52,7 @@ var (
 			{200, "The results of a synchronous execution", anyType, "", []string{"Link", "Preference-Applied"}},
 			{201, "The job of an asynchronous execution", []string{mediaJSON}, "statusInfo", []string{"Location", "Preference-Applied"}},
 			{204, "No outputs, or all of them by reference", nil, "", []string{"Link"}},
+			{303, "The only output, by reference, is elsewhere", nil, "", []string{"Location"}},
 		},
 		[]int{400, 404, 406, 408, 413, 415, 500, 502, 503, 504},
 	}
@@ -71,15 +72,17 @@ var (
 	docJobResults = operation{
 		"getResults", "The results of a job", "Jobs", []string{"outputs", "Prefer", "f"}, "",
 		[]reply{
-			{200, "The results document, or the raw outputs", anyType, "", []string{"Link", "Preference-Applied"}},
+			{200, "The results document, or the raw outputs", anyType, "", []string{"Link", "Preference-Applied", "ETag"}},
 			{204, "All outputs by reference", nil, "", []string{"Link"}},
+			{206, "The part of the only output that was asked for", anyType, "", []string{"ETag"}},
+			{304, "The results are those that the client has", nil, "", []string{"ETag"}},
 		},
-		[]int{400, 404, 406, 410, 500, 502, 503, 504},
+		[]int{400, 404, 406, 410, 416, 500, 502, 503, 504},
 	}
 	docJobOutput = operation{
 		"getOutput", "One output of a job", "Jobs", []string{"f"}, "",
 		[]reply{
-			{200, "The value", anyType, "", []string{"ETag"}},
+			{200, "The value", anyType, "", []string{"ETag", headerCount}},
 			{206, "The part of the value that was asked for", anyType, "", []string{"ETag"}},
 			{304, "The value is the one that the client has", nil, "", []string{"ETag"}},
 		},

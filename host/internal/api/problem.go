@@ -22,6 +22,7 @@ const blank = "about:blank"
 type problem struct {
 	ogc.Exception
 	retryAfter time.Duration // rounded up to seconds; zero sends no header
+	coded      bool          // see forPygeoapi
 }
 
 func (p *problem) Error() string { return p.Detail }
@@ -158,9 +159,13 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) {
 		mediaType = mediaProblem
 	}
 	// What a handler set for the reply it could not give does not hold here.
-	for _, name := range []string{"Content-Encoding", "ETag", "Last-Modified", "Preference-Applied", "Link"} {
+	for _, name := range []string{"Content-Encoding", "ETag", "Last-Modified", "Preference-Applied", "Link", "Cache-Control", "Content-Disposition"} {
 		w.Header().Del(name)
 	}
+	var body any = &p.Exception
+	if p.coded {
+		body = codedException{Code: p.Type, Description: p.Detail, Exception: p.Exception}
+	}
 	// A client that cannot be reached cannot be told so.
-	_ = writeJSON(w, p.Status, mediaType, &p.Exception)
+	_ = writeJSON(w, p.Status, mediaType, body)
 }

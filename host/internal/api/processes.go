@@ -10,10 +10,11 @@ import (
 	"geomill/sdk/ogc"
 )
 
-// profileDescription and profileResults are profiles of version 2.0.
+// profileDescription, profileResults and profileValues are profiles of version 2.0.
 const (
 	profileDescription = "https://www.opengis.net/def/profile/OGC/0/ogc-process-description"
 	profileResults     = "https://www.opengis.net/def/profile/OGC/0/ogc-results"
+	profileValues      = "https://www.opengis.net/def/profile/OGC/0/ogc-values"
 )
 
 // processList answers GET /processes (1.0 /req/core/process-list,

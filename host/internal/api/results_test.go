@@ -206,7 +206,8 @@ func TestSeveralRawOutputsAreMultipart(t *testing.T) {
 	t.Parallel()
 	a := execution(t, several(t), false)
 	for _, c := range []struct{ body, accept string }{
-		{`{"response":"raw"}`, "application/json"},
+		{`{"response":"raw"}`, "*/*"},
+		{`{"response":"raw"}`, "multipart/*, application/json"},
 		{`{}`, "multipart/related"},
 	} {
 		bodies, types, _ := parts(t, do(t, a, "POST", "/processes/p/execution", c.body, "Accept: "+c.accept))

@@ -27,6 +27,7 @@ func (a *API) table() []route {
 		{http.MethodDelete, "/jobs/:jobID", a.dismiss, docDismiss},
 		{http.MethodGet, "/jobs/:jobID/results", a.jobResults, docJobResults},
 		{http.MethodGet, "/jobs/:jobID/results/:outputID", a.jobOutput, docJobOutput},
+		{http.MethodGet, "/jobs/:jobID/results/:outputID/:index", a.jobValue, docJobValue},
 	}
 	if a.config.KVPExecute {
 		routes = append(routes, route{http.MethodGet, kvpPath, a.executeKVP, docExecuteKVP})

@@ -90,7 +90,7 @@ func (a *API) resultsBody(ctx context.Context, id, base string) ([]byte, error) 
 		return nil, err
 	}
 	defer res.Close()
-	v := view{stored: true, address: base + "/jobs/" + id + "/results/", inlineMax: a.config.InlineLimit}
+	v := view{address: base + "/jobs/" + id + "/results/", inlineMax: a.config.InlineLimit}
 	ids, _ := v.selected(res)
 	c, err := v.compose(res, ids)
 	if err == nil && c.length() > maxCallback {

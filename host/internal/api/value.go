@@ -27,6 +27,12 @@ type rendering struct {
 	form      form
 	mediaType string
 	value     job.Value
+	part      span // of the value's file, when not absent
+}
+
+// rendered is the rendering of a whole value.
+func rendered(f form, mediaType string, v job.Value) (rendering, error) {
+	return rendering{form: f, mediaType: mediaType, value: v}, nil
 }
 
 // render chooses the form of a value for a client (spec 4.6): JSON values as
@@ -35,27 +41,27 @@ type rendering struct {
 // 406 when no form fits.
 func render(val job.Value, f *ogc.Format, a accept) (rendering, error) {
 	val = undisguise(val)
-	own := val.Type()
+	own := headerType(val)
 	if isJSON(own) {
 		if len(a) == 0 && f == nil {
-			return rendering{asIs, own, val}, nil
+			return rendered(asIs, own, val)
 		}
 		return renderJSON(val, f, a)
 	}
 	switch a.choose(own, mediaJSON) {
 	case own:
-		return rendering{asIs, own, val}, nil
+		return rendered(asIs, own, val)
 	case mediaJSON:
 		if isText(own) {
-			return rendering{asString, mediaJSON, val}, nil
+			return rendered(asString, mediaJSON, val)
 		}
-		return rendering{asQualified, mediaJSON, val}, nil
+		return rendered(asQualified, mediaJSON, val)
 	}
 	return rendering{}, notAcceptable(own, mediaJSON)
 }
 
 func renderJSON(val job.Value, f *ogc.Format, a accept) (rendering, error) {
-	own := val.Type()
+	own := headerType(val)
 	offers := []string{own, mediaJSON}
 	if isScalar(val) {
 		offers = append(offers, mediaText)
@@ -67,18 +73,22 @@ func renderJSON(val job.Value, f *ogc.Format, a accept) (rendering, error) {
 	case "":
 		return rendering{}, notAcceptable(offers...)
 	case mediaText:
-		return rendering{asIs, headerText[0], textOf(val)}, nil
+		return rendered(asIs, headerText[0], textOf(val))
 	default:
-		return rendering{asIs, chosen, val}, nil
+		return rendered(asIs, chosen, val)
 	}
 }
 
 // undisguise makes text of a JSON string that has a media type of its own.
 func undisguise(v job.Value) job.Value {
-	if v.JSON == nil || isJSON(v.MediaType) {
+	if v.JSON == nil || v.MediaType == "" {
 		return v
 	}
-	if first(v.JSON) != '"' {
+	v.MediaType = headerType(v)
+	if isJSON(v.MediaType) {
+		return v
+	}
+	if v.MediaType == mediaBytes || first(v.JSON) != '"' {
 		return job.Value{JSON: v.JSON}
 	}
 	t := textOf(v)
@@ -123,6 +133,9 @@ func (v view) one(w http.ResponseWriter, res *job.Results, id string) error {
 	r, err := render(res.Outputs[id], res.Order.Outputs[id].Format, v.accept)
 	if err != nil {
 		return err
+	}
+	if v.stored != nil {
+		return serve(w, v.stored, res.Job, id, "", r)
 	}
 	if r.form == asIs && r.value.JSON != nil {
 		h := w.Header()
@@ -173,7 +186,7 @@ func (c *content) quotedValue(v job.Value) error {
 // with its format.
 func (c *content) qualified(v job.Value) error {
 	v = undisguise(v)
-	t := v.Type()
+	t := headerType(v)
 	if isJSON(t) {
 		bare, err := isBare(v)
 		if err != nil {
@@ -193,7 +206,14 @@ func (c *content) qualified(v job.Value) error {
 		c.text("}")
 		return nil
 	}
-	c.text(`{"value":"`)
+	c.text("{")
+	return c.qualifiedMembers(v, t)
+}
+
+// qualifiedMembers adds a value that is not JSON, with its media type, as the
+// members of an object, and the object's end.
+func (c *content) qualifiedMembers(v job.Value, t string) error {
+	c.text(`"value":"`)
 	enc := inBase64
 	if isText(t) {
 		enc = escaped
@@ -220,12 +240,16 @@ func (c *content) string(s string) {
 
 // link adds a reference to an output.
 func (c *content) link(address, id string, v job.Value) error {
-	b, err := json.Marshal(ogc.Link{Href: address + id, Rel: ogc.RelResults, Type: v.Type(), Title: id, Length: v.Len()})
+	b, err := json.Marshal(linkTo(address, id, undisguise(v)))
 	if err != nil {
 		return fmt.Errorf("encode link: %w", err)
 	}
 	c.tail = append(c.tail, b...)
 	return nil
+}
+
+func linkTo(address, id string, v job.Value) ogc.Link {
+	return ogc.Link{Href: address + id, Rel: ogc.RelResults, Type: headerType(v), Title: id, Length: v.Len()}
 }
 
 // maxBox is the longest JSON text, in bytes, that is looked at for a bounding

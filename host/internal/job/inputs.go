@@ -106,7 +106,7 @@ func (in *intake) input(ctx context.Context, id string, r Raw, given bool) (v Va
 		in.fault(id, "/inputs/"+escape(id), "is empty")
 		return Value{}, false, nil
 	}
-	if given && string(text) == "null" && !in.process.isArray(id) && len(check.schema.Validate(nil)) > 0 {
+	if given && string(text) == "null" && len(check.schema.Validate(nil)) > 0 {
 		given = false // an input that cannot be null is left out by null
 	}
 	if !given {
@@ -183,12 +183,7 @@ func (in *intake) occurrences(id string, text []byte, check inputCheck) Value {
 // that matches the schema as it stands. It has no value for a reference, which
 // waits to be fetched.
 func (in *intake) occurrence(id, pointer string, text []byte, check inputCheck) Value {
-	var q struct {
-		Value     json.RawMessage `json:"value"`
-		MediaType string          `json:"mediaType"`
-		Format    ogc.Format      `json:"format"`
-		Href      json.RawMessage `json:"href"`
-	}
+	var q qualifiedValue
 	wrapped := false
 	if text[0] == '{' {
 		// Members of other types than these are the bare object's own.
@@ -198,19 +193,15 @@ func (in *intake) occurrence(id, pointer string, text []byte, check inputCheck) 
 		return Value{}
 	}
 	if !wrapped {
-		faults := check.validate(text)
+		chosen, _ := check.choose(text, "")
+		value, faults := chosen.fit(text)
+		if len(faults) > 0 && in.notOffered(id, pointer, text) {
+			return Value{}
+		}
 		in.addFaults(id, pointer, faults)
-		return in.value(id, pointer, text, "", check, len(faults) == 0)
+		return in.value(id, pointer, value, "", chosen, len(faults) == 0)
 	}
-	faults := check.validate(q.Value)
-	if len(faults) > 0 && len(check.validate(text)) == 0 {
-		return in.value(id, pointer, text, "", check, true)
-	}
-	in.addFaults(id, pointer+"/value", faults)
-	if q.MediaType == "" {
-		q.MediaType = q.Format.MediaType
-	}
-	return in.value(id, pointer+"/value", q.Value, q.MediaType, check, len(faults) == 0)
+	return in.qualified(id, pointer, text, q, check)
 }
 
 func (in *intake) addFaults(id, pointer string, faults []schema.Fault) {
@@ -223,13 +214,17 @@ func (in *intake) addFaults(id, pointer string, faults []schema.Fault) {
 // says so.
 func (in *intake) value(id, pointer string, text []byte, media string, check inputCheck, valid bool) Value {
 	if !valid || !check.binary {
-		return Value{JSON: text}
+		v := Value{JSON: text}
+		if check.named && text[0] == '"' {
+			v.MediaType = check.media
+		}
+		return v
 	}
 	var s string
 	if err := json.Unmarshal(text, &s); err != nil {
 		return Value{JSON: text} // a schema with other alternatives than a string
 	}
-	data, err := base64.StdEncoding.Strict().DecodeString(s)
+	data, err := decodeBase64(s)
 	if err != nil {
 		in.fault(id, pointer, "is not base64")
 		return Value{}
@@ -242,6 +237,8 @@ func (in *intake) value(id, pointer string, text []byte, media string, check inp
 	}
 	return Value{Data: data, MediaType: media}
 }
+
+func decodeBase64(s string) ([]byte, error) { return base64.StdEncoding.Strict().DecodeString(s) }
 
 // validate checks text, which is valid JSON, against the schema. Where that
 // asks for a type and no more, the first byte tells.
@@ -301,12 +298,15 @@ func (in *intake) spill(id string, v Value) (Value, error) {
 	if v.Len() <= inlineMax {
 		return v, nil
 	}
-	content, size := v.JSON, v.Len()
-	if v.Data != nil {
-		content = v.Data
+	content := v.Data
+	if content == nil {
+		content = v.JSON
+		if v.MediaType != "" { // a file of a media type holds the text itself
+			content = unquoted(content)
+		}
 	}
 	name, err := in.file(id, bytes.NewReader(content))
-	return Value{File: name, Size: size, MediaType: v.MediaType}, err
+	return Value{File: name, Size: int64(len(content)), MediaType: v.MediaType}, err
 }
 
 func (in *intake) file(id string, from io.Reader) (name string, err error) {

@@ -46,11 +46,15 @@ type inputCheck struct {
 	schema   *schema.Schema
 	fallback json.RawMessage // the schema's default, or nil
 	binary   bool            // a base64 string
-	media    string          // contentMediaType of a binary
+	media    string          // contentMediaType
 
 	formats     []format // of content by reference
 	byReference bool     // valuePassing allows references
 	ownHref     bool     // an object with an href may be a value
+	box         bool     // a bounding box
+
+	alternatives []inputCheck // the formats to choose from; see alternativesOf
+	named        bool         // the value carries media, as other formats are text too
 }
 
 // idPattern keeps identifiers fit for a path segment and for a file name.
@@ -92,6 +96,9 @@ func NewProcess(d ogc.Process, p Policy, from Plugin) (*Process, error) {
 		if !idPattern.MatchString(id) {
 			return nil, fmt.Errorf("process %s: output id %q: letters, digits and . _ ~ : - only", d.ID, id)
 		}
+		if out.Min() < 0 || out.Max() == 0 || !out.Max().Allows(out.Min()) {
+			return nil, fmt.Errorf("process %s: output %s: minOccurs %d and maxOccurs %s do not go together", d.ID, id, out.Min(), out.Max())
+		}
 		if _, err := schema.Compile(out.Schema); err != nil {
 			return nil, fmt.Errorf("process %s: output %s: %w", d.ID, id, err)
 		}
@@ -115,9 +122,8 @@ func checkInput(id string, in ogc.Input) (inputCheck, error) {
 		return inputCheck{}, err
 	}
 	var words struct {
-		Default          json.RawMessage `json:"default"`
-		ContentEncoding  string          `json:"contentEncoding"`
-		ContentMediaType string          `json:"contentMediaType"`
+		Default json.RawMessage `json:"default"`
+		contentWords
 	}
 	if err := json.Unmarshal(in.Schema, &words); err != nil {
 		return inputCheck{}, fmt.Errorf("schema is not an object: %w", err)
@@ -125,11 +131,14 @@ func checkInput(id string, in ogc.Input) (inputCheck, error) {
 	return inputCheck{
 		schema:   s,
 		fallback: words.Default,
-		binary:   words.ContentEncoding == "base64" || words.ContentEncoding == "binary",
+		binary:   words.isBinary(),
 		media:    words.ContentMediaType,
 
 		formats:     formatsOf(in.Schema, maxAlternatives),
 		byReference: in.ValuePassing == nil || slices.Contains(in.ValuePassing, "byReference"),
 		ownHref:     declaresHref(doc),
+		box:         isBox(in.Schema),
+
+		alternatives: alternativesOf(in.Schema),
 	}, nil
 }
