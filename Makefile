@@ -41,6 +41,17 @@ python:
 	  { python3 -m venv $(BUILD)/python && $(BUILD)/python/bin/pip install -q -r examples/python-hello/requirements.txt; } \
 	  || { rm -rf $(BUILD)/python; echo "no grpcio to be had: the Python example will not be tested"; }; fi
 
+.PHONY: proof
+proof: build $(BUILD)/proof/installed ## try the built server with tools that others made
+	@.ci/proof/run
+
+$(BUILD)/proof/installed: .ci/proof/requirements.txt .ci/proof/package.json
+	@mkdir -p $(BUILD)/proof
+	@[ -x $(BUILD)/proof/python/bin/python ] || python3 -m venv $(BUILD)/proof/python
+	@$(BUILD)/proof/python/bin/pip install -q --disable-pip-version-check -r .ci/proof/requirements.txt
+	@cp .ci/proof/package.json $(BUILD)/proof/ && npm install --prefix $(BUILD)/proof --silent --no-fund --no-audit
+	@touch $@
+
 .PHONY: check
 check: ## format, vet, static analysis, tidy modules, generated code
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these"; exit 1; }
