@@ -41,6 +41,27 @@ python:
 	  { python3 -m venv $(BUILD)/python && $(BUILD)/python/bin/pip install -q -r examples/python-hello/requirements.txt; } \
 	  || { rm -rf $(BUILD)/python; echo "no grpcio to be had: the Python example will not be tested"; }; fi
 
+.PHONY: proof
+proof: build $(BUILD)/proof/installed ## try the built server with tools that others made
+	@.ci/proof/run
+
+$(BUILD)/proof/installed: .ci/proof/requirements.txt .ci/proof/package.json
+	@mkdir -p $(BUILD)/proof
+	@[ -x $(BUILD)/proof/python/bin/python ] || python3 -m venv $(BUILD)/proof/python
+	@$(BUILD)/proof/python/bin/pip install -q --disable-pip-version-check -r .ci/proof/requirements.txt
+	@cp .ci/proof/package.json $(BUILD)/proof/ && npm install --prefix $(BUILD)/proof --silent --no-fund --no-audit
+	@touch $@
+
+.PHONY: fuzz
+FUZZPKG  := ./...
+FUZZTIME := 10s
+fuzz: ## run each fuzz target of FUZZPKG (./...) for FUZZTIME (10s)
+	@go test -list '^Fuzz' $(FUZZPKG) | \
+	  awk '/^Fuzz/ { names = names " " $$1 } /^ok/ { n = split(names, all); for (i = 1; i <= n; i++) print $$2, all[i]; names = "" }' | \
+	  while read -r package name; do \
+	    echo "== $$package $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 2 $$package; \
+	  done
+
 .PHONY: check
 check: ## format, vet, static analysis, tidy modules, generated code
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these"; exit 1; }

@@ -35,7 +35,7 @@ type ProcessSummary struct {
 // Process is a process description (process.yaml).
 type Process struct {
 	ProcessSummary
-	Inputs  map[string]Input  `json:"inputs"`
+	Inputs  Inputs            `json:"inputs"`
 	Outputs map[string]Output `json:"outputs"`
 }
 
