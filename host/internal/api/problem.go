@@ -161,7 +161,7 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) {
 		mediaType = mediaProblem
 	}
 	// What a handler set for the reply it could not give does not hold here.
-	for _, name := range []string{"Content-Encoding", "ETag", "Last-Modified", "Preference-Applied", "Link"} {
+	for _, name := range []string{"Content-Encoding", "ETag", "Last-Modified", "Preference-Applied", "Link", "Content-Language"} {
 		w.Header().Del(name)
 	}
 	// A client that cannot be reached cannot be told so.

@@ -2,7 +2,10 @@ package api
 
 import (
 	"net/http"
+	"net/url"
+	"path"
 	"sort"
+	"strings"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -31,6 +34,10 @@ func (a *API) processList(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	if err != nil {
 		return err
 	}
+	wanted, err := wantedLanguages(r, q)
+	if err != nil {
+		return err
+	}
 	if err := jsonOnly(r, q); err != nil {
 		return err
 	}
@@ -41,8 +48,14 @@ func (a *API) processList(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	from, to := section(all, cursor, limit)
 	base := a.base(r)
 	list := ogc.ProcessList{Processes: make([]ogc.ProcessSummary, 0, to-from)}
+	languages, translated := make([]string, 0, to-from), false
 	for _, p := range all[from:to] {
-		list.Processes = append(list.Processes, summary(p, base))
+		lang, choice := p.Language(wanted...)
+		languages, translated = append(languages, lang), translated || choice
+		list.Processes = append(list.Processes, summary(p, lang, base))
+	}
+	if len(languages) > 0 {
+		sayLanguages(w.Header(), languages, translated)
 	}
 	var first, last string
 	if from < to {
@@ -64,17 +77,21 @@ func section(all []*job.Process, c job.Cursor, limit int) (from, to int) {
 	return from, min(len(all), from+limit)
 }
 
-// summary is the entry of a process in the list, with what the standard wants
-// said even when the plugin does not say it.
-func summary(p *job.Process, base string) ogc.ProcessSummary {
-	s := p.ProcessSummary
+// summary is the entry of a process in the list, in one of its languages.
+func summary(p *job.Process, lang, base string) ogc.ProcessSummary {
+	return complete(p.Summary(lang), base)
+}
+
+// complete adds what the standard wants said even when the plugin does not say
+// it.
+func complete(s ogc.ProcessSummary, base string) ogc.ProcessSummary {
 	if s.Mutable == nil {
 		s.Mutable = new(bool) // processes cannot be replaced through the API
 	}
 	if len(s.OutputTransmission) == 0 {
 		s.OutputTransmission = []string{"value", "reference"}
 	}
-	self := base + "/processes/" + p.ID
+	self := base + "/processes/" + s.ID
 	s.Links = append(s.Links[:len(s.Links):len(s.Links)],
 		ogc.Link{Href: self, Rel: "self", Type: mediaJSON, Title: "The description of the process"},
 		ogc.Link{Href: self + "/execution", Rel: ogc.RelExecute, Type: mediaJSON, Title: "Executes the process"})
@@ -82,21 +99,44 @@ func summary(p *job.Process, base string) ogc.ProcessSummary {
 }
 
 // processDescription answers GET /processes/{processID} (1.0 /req/core/process,
-// process-success; /req/ogc-process-description/json-encoding).
+// process-success; /req/ogc-process-description/json-encoding). Schemas are in
+// the closed dialect of version 1.0, in the profile ogc-process-description as
+// the plugin declares them.
 func (a *API) processDescription(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
 	p, err := a.process(r, params)
 	if err != nil && p == nil { // one that cannot run now is described all the same
 		return err
 	}
-	base := a.base(r)
-	d := ogc.Process{ProcessSummary: summary(p, base), Inputs: p.Inputs, Outputs: p.Outputs}
-	if d.Inputs == nil {
-		d.Inputs = map[string]ogc.Input{}
+	q, err := query(r)
+	if err != nil {
+		return err
 	}
+	wanted, err := wantedLanguages(r, q)
+	if err != nil {
+		return err
+	}
+	lang, translated := p.Language(wanted...)
+	base := a.base(r)
+	d := p.Description(lang, wantsProfile(q, profileDescription))
+	d.ProcessSummary = complete(d.ProcessSummary, base)
 	d.Links = append(d.Links,
 		ogc.Link{Href: base + "/processes", Rel: "up", Type: mediaJSON, Title: "The processes"},
 		ogc.Link{Href: base + "/", Rel: "service", Type: mediaJSON, Title: "The landing page"},
 		ogc.Link{Href: base + "/jobs?processID=" + p.ID, Rel: ogc.RelJobList, Type: mediaJSON, Title: "The jobs of the process"},
 		ogc.Link{Href: profileDescription, Rel: "profile"})
+	sayLanguages(w.Header(), []string{lang}, translated)
 	return document(w, r, d)
+}
+
+// wantsProfile reports whether the parameter profile names a profile, by its URI
+// or its bare identifier (2.0 class query-param-profile).
+func wantsProfile(q url.Values, profile string) bool {
+	for _, list := range q["profile"] {
+		for name := range strings.SplitSeq(list, ",") {
+			if name == profile || name == path.Base(profile) {
+				return true
+			}
+		}
+	}
+	return false
 }
