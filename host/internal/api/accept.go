@@ -8,7 +8,9 @@ const (
 	mediaProblem   = "application/problem+json"
 	mediaText      = "text/plain"
 	mediaMultipart = "multipart/related"
+	mediaHTML      = "text/html"
 	mediaOpenAPI   = "application/vnd.oai.openapi+json;version=3.0"
+	mediaOpenAPI31 = "application/vnd.oai.openapi+json;version=3.1"
 )
 
 // mediaRange is one element of an Accept header (RFC 9110, section 12.5.1).

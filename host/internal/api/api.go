@@ -162,6 +162,8 @@ type API struct {
 	routes  []route
 	router  *httprouter.Router
 	slots   chan struct{} // one for each spooled body being parsed
+
+	definitions definitions
 }
 
 // New checks the configuration and returns an API. It starts nothing.

@@ -18,6 +18,8 @@ func (a *API) landingPage(w http.ResponseWriter, r *http.Request, _ httprouter.P
 		Links: []ogc.Link{
 			{Href: base + "/", Rel: "self", Type: mediaJSON, Title: "This document"},
 			{Href: base + "/api", Rel: "service-desc", Type: mediaOpenAPI, Title: "The API, described in OpenAPI 3.0"},
+			{Href: base + "/api?f=oas31", Rel: "service-desc", Type: mediaOpenAPI31, Title: "The API, described in OpenAPI 3.1"},
+			{Href: base + "/api?f=html", Rel: "service-doc", Type: mediaHTML, Title: "The API, described for people"},
 		},
 	}
 	for _, l := range []ogc.Link{

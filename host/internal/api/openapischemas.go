@@ -71,49 +71,59 @@ func processSchemas() object {
 	summary := func() object {
 		return object{
 			"id": word(), "version": word(), "title": word(), "description": word(),
-			"keywords":           object{"type": "array", "items": word()},
-			"metadata":           arrayOf("metadata"),
-			"jobControlOptions":  object{"type": "array", "items": word("sync-execute", "async-execute", "dismiss")},
-			"outputTransmission": object{"type": "array", "items": word("value", "reference")},
-			"mutable":            object{"type": "boolean"},
-			"links":              arrayOf("link"),
+			"keywords":             object{"type": "array", "items": word()},
+			"metadata":             arrayOf("metadata"),
+			"jobControlOptions":    object{"type": "array", "items": word("sync-execute", "async-execute", "dismiss")},
+			"outputTransmission":   object{"type": "array", "items": word("value", "reference")},
+			"mutable":              object{"type": "boolean"},
+			"additionalParameters": object{"type": "object"},
+			"links":                arrayOf("link"),
 		}
 	}
 	description := func() object {
 		return object{
 			"title": word(), "description": word(),
-			"keywords": object{"type": "array", "items": word()},
-			"metadata": arrayOf("metadata"),
-			"schema":   object{"type": "object", "description": "A JSON Schema (2020-12)."},
+			"keywords":             object{"type": "array", "items": word()},
+			"metadata":             arrayOf("metadata"),
+			"additionalParameters": object{"type": "object"},
+			"dataClasses":          object{"type": "array", "items": word()},
+			"dataAccessAPIs":       object{"type": "array", "items": word()},
+			"schema":               object{"type": "object", "description": "A JSON Schema: in the dialect of version 1.0, in the profile ogc-process-description in that of 2020-12."},
 		}
 	}
-	input := description()
-	input["minOccurs"] = object{"type": "integer", "minimum": 0, "default": 1}
-	input["maxOccurs"] = object{"default": 1, "oneOf": []object{{"type": "integer", "minimum": 1}, word("unbounded")}}
+	input, output := description(), description()
+	for _, d := range []object{input, output} {
+		d["minOccurs"] = object{"type": "integer", "minimum": 0, "default": 1}
+		d["maxOccurs"] = object{"default": 1, "oneOf": []object{{"type": "integer", "minimum": 1}, word("unbounded")}}
+	}
+	input["valuePassing"] = object{"type": "array", "items": word("byValue", "byReference")}
+	input["executionUnitRequirements"] = object{"type": "object"}
 	process := summary()
 	process["inputs"] = mapOf(ref("schemas", "inputDescription"))
 	process["outputs"] = mapOf(ref("schemas", "outputDescription"))
 	return object{
 		"metadata": record(object{
-			"title": word(), "role": word(), "href": word(), "rel": word(), "type": word(),
+			"title": word(), "role": word(), "href": word(), "rel": word(), "type": word(), "hreflang": word(),
+			"length": object{"type": "integer"}, "lang": word(), "value": object{},
 		}),
 		"processSummary":    record(summary(), "id", "version"),
 		"processList":       record(object{"processes": arrayOf("processSummary"), "links": arrayOf("link")}, "processes", "links"),
 		"process":           record(process, "id", "version", "inputs", "outputs"),
 		"inputDescription":  record(input, "schema"),
-		"outputDescription": record(description(), "schema"),
+		"outputDescription": record(output, "schema"),
 	}
 }
 
 func executeSchemas() object {
-	format := record(object{"mediaType": word(), "encoding": word(), "schema": object{}})
 	return object{
+		"format": record(object{"mediaType": word(), "encoding": word(), "schema": object{}}),
+		"outputSelection": record(object{
+			"format":           ref("schemas", "format"),
+			"transmissionMode": word("value", "reference"),
+		}),
 		"execute": record(object{
-			"inputs": mapOf(object{"description": "A value, a qualified value, or an array of either."}),
-			"outputs": mapOf(record(object{
-				"format":           format,
-				"transmissionMode": word("value", "reference"),
-			})),
+			"inputs":   mapOf(object{"description": "A value, a qualified value, or an array of either."}),
+			"outputs":  mapOf(ref("schemas", "outputSelection")),
 			"response": word("raw", "document"),
 			"subscriber": record(object{
 				"successUri": uri(), "inProgressUri": uri(), "failedUri": uri(),

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -37,6 +38,9 @@ func publish(d ogc.Process) (p published, err error) {
 	}
 	p.outputs, p.outputs30 = maps.Clone(d.Outputs), make(map[string]json.RawMessage, len(d.Outputs))
 	for id, out := range d.Outputs {
+		if s := bytes.TrimSpace(out.Schema); s[0] != '{' {
+			return p, fmt.Errorf("output %s: schema is not an object", id)
+		}
 		if out.Schema, p.outputs30[id], err = dialects(out.Schema); err != nil {
 			return p, fmt.Errorf("output %s: %w", id, err)
 		}
@@ -154,25 +158,16 @@ func (p *Process) OpenAPI30() (inputs, outputs map[string]json.RawMessage) {
 	return p.published.inputs30, p.published.outputs30
 }
 
-// OpenAPI31 returns a schema of a process for an OpenAPI 3.1 document in which it
-// is at one place and the well-known schemas are at another; see
+// OpenAPI31 returns a schema as components of an OpenAPI 3.1 document; see
 // schema.OpenAPI31.
-func OpenAPI31(raw json.RawMessage, at, wellKnownAt string) (json.RawMessage, error) {
+func OpenAPI31(raw json.RawMessage, at, wellKnownAt string) (map[string]json.RawMessage, error) {
 	return schema.OpenAPI31(raw, at, wellKnownAt)
 }
 
-// WellKnownOpenAPI31 returns the schemas that those of OpenAPI31 refer to, by
-// name.
-func WellKnownOpenAPI31(at string) (map[string]json.RawMessage, error) {
-	all := make(map[string]json.RawMessage, len(schema.WellKnown))
-	for _, name := range schema.WellKnown {
-		text, err := schema.WellKnownOpenAPI31(name, at)
-		if err != nil {
-			return nil, err
-		}
-		all[name] = text
-	}
-	return all, nil
+// WellKnownOpenAPI31 returns the schemas that those of OpenAPI31 refer to; see
+// schema.WellKnown.
+func WellKnownOpenAPI31(wellKnownAt string) (map[string]json.RawMessage, error) {
+	return schema.WellKnown(wellKnownAt)
 }
 
 // Admits reports whether a value given as JSON text suits an input as it stands.
