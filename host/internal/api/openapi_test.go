@@ -162,7 +162,7 @@ func matches(pattern, path string) bool {
 		return false
 	}
 	for i := range p {
-		if p[i] != s[i] && !strings.HasPrefix(p[i], ":") {
+		if p[i] != s[i] && (s[i] == "" || !strings.HasPrefix(p[i], ":")) {
 			return false
 		}
 	}
