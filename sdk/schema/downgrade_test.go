@@ -32,7 +32,7 @@ func TestProcesses10(t *testing.T) {
 		{"no values", `{"enum":[]}`, `{"not":{}}`},
 		{"examples", `{"examples":["a","b"]}`, `{"example":"a"}`},
 		{"nullable", `{"type":["string","null"]}`, `{"type":"string","nullable":true}`},
-		{"null", `{"type":"null"}`, `{"enum":[null],"nullable":true}`},
+		{"null", `{"type":"null"}`, `{"type":"string","enum":[null],"nullable":true}`},
 		{"types", `{"type":["string","array","null"]}`, `{"anyOf":[{"type":"string","nullable":true},{"type":"array","items":{}}]}`},
 		{"integers and numbers", `{"type":["integer","number"]}`, `{"type":"number"}`},
 		{"optional", `{"anyOf":[{"type":"integer"},{"type":"null"}],"default":null}`, `{"type":"integer","nullable":true,"default":null}`},

@@ -180,7 +180,7 @@ func disjoint(branches []node) bool {
 // isNull reports whether a branch is the one for null.
 func isNull(b node) bool {
 	enum, _ := b["enum"].([]any)
-	return len(b) == 2 && b["nullable"] == true && len(enum) == 1 && enum[0] == nil
+	return len(b) == 3 && b["type"] == "string" && b["nullable"] == true && len(enum) == 1 && enum[0] == nil
 }
 
 // foldNull leaves out the branch for null and makes another one nullable, if

@@ -161,8 +161,9 @@ func (c *conversion) types() {
 	}
 }
 
-// ofNull admits null and nothing else.
-func ofNull() node { return node{"enum": []any{nil}, "nullable": true} }
+// ofNull admits null and nothing else. Its type, which no value can have, is there
+// as nullable means nothing without one.
+func ofNull() node { return node{"type": "string", "enum": []any{nil}, "nullable": true} }
 
 func ofTypes(names []string, null bool) []any {
 	all := make([]any, len(names))

@@ -163,7 +163,7 @@ func addWellKnown(schemas object) error {
 // null is the schema of null.
 func (t typed) null() object {
 	if t.version == "3.0" {
-		return object{"enum": []any{nil}, "nullable": true}
+		return object{"type": "string", "enum": []any{nil}, "nullable": true} // nullable needs a type
 	}
 	return object{"type": "null"}
 }
