@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,17 +13,21 @@ import (
 // maxLanguages is how much of an Accept-Language header is read, in bytes.
 const maxLanguages = 512
 
+// languageTag is the form of the tags that the parameter lang takes (RFC 5646).
+var languageTag = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+
 // wantedLanguages returns the languages that a client reads, the most welcome
 // first: the parameter lang, then the Accept-Language header (RFC 9110, section
 // 12.5.4), of which what is malformed is skipped. Nil is any.
 func wantedLanguages(r *http.Request, q url.Values) ([]language.Tag, error) {
 	var wanted []language.Tag
 	if values, given := q["lang"]; given {
-		tag, err := language.Parse(values[0])
-		if err != nil {
+		if !languageTag.MatchString(values[0]) {
 			return nil, badParameter("lang", "must be a language tag such as de or pt-BR")
 		}
-		wanted = append(wanted, tag)
+		if tag, err := language.Parse(values[0]); err == nil { // else it is one that nobody speaks
+			wanted = append(wanted, tag)
+		}
 	}
 	if lines := r.Header["Accept-Language"]; len(lines) > 0 && len(lines[0]) <= maxLanguages {
 		tags, _, _ := language.ParseAcceptLanguage(lines[0]) // malformed: no wish

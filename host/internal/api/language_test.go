@@ -45,6 +45,7 @@ func TestDescriptionsAreInTheLanguageOfTheReader(t *testing.T) {
 		{"", "not;a=language", "en", "Greeting", "Times"},
 		{"?lang=de", "en", "de", "Gruß", "Anzahl"},
 		{"?lang=fr", "de", "de", "Gruß", "Anzahl"},
+		{"?lang=qq-12", "de", "de", "Gruß", "Anzahl"},
 	} {
 		w := do(t, a, "GET", "/processes/greet"+c.query, "", "Accept-Language: "+c.accept)
 		d := decode[ogc.Process](t, w)

@@ -19,7 +19,7 @@ func (a *API) openAPI(processes []*job.Process, version string) (object, error) 
 		path, _ := openPath(rt.path)
 		addOperation(paths, path, rt.method, rt.open())
 	}
-	schemas := schemaDocs()
+	schemas := schemaDocs(version)
 	if err := a.describeProcesses(processes, version, paths, schemas); err != nil {
 		return nil, err
 	}
@@ -156,8 +156,9 @@ func (a *API) parameterDocs(all []*job.Process) object {
 		"outputID":  pathParameter("outputID", "The identifier of an output.", word()),
 		"f":         parameter("f", "query", "The format of the reply; it overrides the Accept header.", word("json")),
 		"form":      parameter("f", "query", "The format of the reply; it overrides the Accept header.", word("json", "oas30", "oas31", "html")),
-		"lang":      parameter("lang", "query", "The language of texts, as a language tag; it overrides the Accept-Language header.", word()),
-		"profile":   listOf("profile", "Profiles of the reply, by URI or identifier. Unknown ones are ignored.", word()),
+		"lang": parameter("lang", "query", "The language of texts, as a language tag; it overrides the Accept-Language header.",
+			object{"type": "string", "pattern": languageTag.String()}),
+		"profile": listOf("profile", "Profiles of the reply, by URI or identifier. Unknown ones are ignored.", word()),
 		"limit": parameter("limit", "query", "The most entries on a page. Values above the maximum are lowered to it.",
 			object{"type": "integer", "minimum": 1, "default": a.config.PageLimit}),
 		"cursor":      parameter("cursor", "query", "Where the page begins, as the links of another page have it.", word()),

@@ -186,11 +186,13 @@ func (t typed) body() object {
 	}
 	selection := record(selections)
 	selection["additionalProperties"] = false
-	schema := executeSchemas()["execute"].(object)
+	schema := executeSchemas(t.version)["execute"].(object)
 	members := schema["properties"].(object)
-	members["inputs"], members["outputs"] = given, selection
+	members["inputs"], members["outputs"] = given, orNull(selection, t.version)
 	if len(required) > 0 {
 		schema["required"] = []string{"inputs"}
+	} else {
+		members["inputs"] = orNull(given, t.version)
 	}
 	name := t.component(t.ID, "execute")
 	t.schemas[name] = schema
@@ -206,7 +208,8 @@ func (t typed) body() object {
 func (t typed) input(id string, in ogc.Input) object {
 	bare := ref("schemas", t.inputs[id])
 	forms := []object{bare, record(object{
-		"value": bare, "mediaType": word(), "encoding": word(), "schema": object{}, "format": ref("schemas", "format"),
+		"value": bare, "mediaType": orNull(word(), t.version), "encoding": orNull(word(), t.version),
+		"schema": object{}, "format": ref("schemas", "format"),
 	}, "value")}
 	if in.ValuePassing == nil || slices.Contains(in.ValuePassing, "byReference") {
 		forms = append(forms, ref("schemas", "link"))

@@ -39,8 +39,25 @@ func headerDocs() object {
 	}
 }
 
-// schemaDocs describes the documents of package ogc.
-func schemaDocs() object {
+// orNull is a schema that null matches too, in a version of OpenAPI.
+func orNull(schema object, version string) object {
+	if enum, ok := schema["enum"].([]string); ok {
+		values := []any{nil}
+		for _, v := range enum {
+			values = append(values, v)
+		}
+		schema["enum"] = values
+	}
+	if version == "3.0" {
+		schema["nullable"] = true
+	} else {
+		schema["type"] = []any{schema["type"], "null"}
+	}
+	return schema
+}
+
+// schemaDocs describes the documents of package ogc, in a version of OpenAPI.
+func schemaDocs(version string) object {
 	docs := object{
 		"link": record(object{
 			"href": word(), "rel": word(), "type": word(), "hreflang": word(), "title": word(),
@@ -59,7 +76,7 @@ func schemaDocs() object {
 			}, "message")},
 		}, "type"),
 	}
-	for _, more := range []object{processSchemas(), executeSchemas(), jobSchemas()} {
+	for _, more := range []object{processSchemas(), executeSchemas(version), jobSchemas()} {
 		for name, schema := range more {
 			docs[name] = schema
 		}
@@ -114,20 +131,24 @@ func processSchemas() object {
 	}
 }
 
-func executeSchemas() object {
+// executeSchemas describes the execute request. A member that is null is one that
+// is not there.
+func executeSchemas(version string) object {
+	word := func(values ...string) object { return orNull(word(values...), version) }
+	uri := func() object { return orNull(uri(), version) }
 	return object{
-		"format": record(object{"mediaType": word(), "encoding": word(), "schema": object{}}),
+		"format": orNull(record(object{"mediaType": word(), "encoding": word(), "schema": object{}}), version),
 		"outputSelection": record(object{
 			"format":           ref("schemas", "format"),
 			"transmissionMode": word("value", "reference"),
 		}),
 		"execute": record(object{
-			"inputs":   mapOf(object{"description": "A value, a qualified value, or an array of either."}),
-			"outputs":  mapOf(ref("schemas", "outputSelection")),
+			"inputs":   orNull(mapOf(object{"description": "A value, a qualified value, or an array of either."}), version),
+			"outputs":  orNull(mapOf(ref("schemas", "outputSelection")), version),
 			"response": word("raw", "document"),
-			"subscriber": record(object{
+			"subscriber": orNull(record(object{
 				"successUri": uri(), "inProgressUri": uri(), "failedUri": uri(),
-			}),
+			}), version),
 		}),
 	}
 }
