@@ -138,10 +138,10 @@ func executeSchemas(version string) object {
 	uri := func() object { return orNull(uri(), version) }
 	return object{
 		"format": orNull(record(object{"mediaType": word(), "encoding": word(), "schema": object{}}), version),
-		"outputSelection": record(object{
+		"outputSelection": orNull(record(object{
 			"format":           ref("schemas", "format"),
 			"transmissionMode": word("value", "reference"),
-		}),
+		}), version),
 		"execute": record(object{
 			"inputs":   orNull(mapOf(object{"description": "A value, a qualified value, or an array of either."}), version),
 			"outputs":  orNull(mapOf(ref("schemas", "outputSelection")), version),
