@@ -29,10 +29,19 @@ type Info struct {
 	Version  string
 	Keywords []string
 	Metadata []ogc.Metadata
+	// Language is the language tag of the texts here and of the inputs and
+	// outputs; empty is English. Translations are the same texts in other
+	// languages, by language tag.
+	Language     string
+	Translations map[string]Translation
 	// JobControl says how the process may be executed; empty: in every way.
 	JobControl []ogc.JobControlOption
 	Policy     Policy
 }
+
+// Translation is the texts of a process in another language, those of its inputs
+// and outputs by name among them. What is left empty stays as it is.
+type Translation = ogc.Translation
 
 // Policy is how the author wants a process to be run. The operator of the
 // host has the last word; the zero value leaves everything to the host.
@@ -140,6 +149,8 @@ func (i Info) describe() ogc.Process {
 		Metadata:          slices.Clone(i.Metadata),
 		JobControlOptions: jobControl(i.JobControl),
 		Mutable:           &static,
+		Language:          i.Language,
+		Translations:      maps.Clone(i.Translations),
 	}}
 }
 

@@ -202,7 +202,8 @@ func TestFilesCrossInBothDirections(t *testing.T) {
 
 func TestDescriptionComesFromTypesAndInfo(t *testing.T) {
 	t.Parallel()
-	p := sdk.New(sdk.Info{ID: "p", Title: "P", Keywords: []string{"k"}, Policy: sdk.Policy{Isolation: sdk.PerJob, RetryAttempts: 2}},
+	p := sdk.New(sdk.Info{ID: "p", Title: "P", Keywords: []string{"k"}, Policy: sdk.Policy{Isolation: sdk.PerJob, RetryAttempts: 2},
+		Translations: map[string]sdk.Translation{"fr": {Inputs: map[string]sdk.Translation{"text": {Title: "Texte"}}}}},
 		func(*sdk.Job, fileInputs) (fileOutputs, error) { return fileOutputs{}, nil })
 	h, err := sdk.NewHandler(sdk.Plugin{Name: "plugin", Version: "1.2.3"}, p)
 	if err != nil {
@@ -212,6 +213,9 @@ func TestDescriptionComesFromTypesAndInfo(t *testing.T) {
 	d := got.Description
 	if d.Version != "1.2.3" || len(d.JobControlOptions) != 3 || d.Mutable == nil || *d.Mutable || got.Policy.RetryAttempts != 2 {
 		t.Errorf("process %+v", got)
+	}
+	if d.Translations["fr"].Inputs["text"].Title != "Texte" {
+		t.Errorf("translations %v", d.Translations)
 	}
 	if s := string(d.Inputs["text"].Schema); s != `{"contentMediaType":"text/csv","type":"string"}` || d.Inputs["text"].Min() != 1 {
 		t.Errorf("text: %s", s)

@@ -16,7 +16,7 @@ func main() {
 
 type inputs struct {
 	Features vector.Document `json:"features" jsonschema:"title=Features,description=A GeoJSON FeatureCollection\\, Feature or geometry in longitude and latitude on WGS 84 with at most 200000 positions. What crosses the antimeridian is best cut there."`
-	Distance float64         `json:"distance" jsonschema:"title=Distance,description=In metres along the Earth's surface\\, not 0. A negative distance takes a border of that width off areas.,minimum=-2000000,maximum=2000000"`
+	Distance float64         `json:"distance" jsonschema:"title=Distance,description=In metres along the Earth's surface\\, not 0. A negative distance takes a border of that width off areas.,minimum=-2000000,maximum=2000000,example=1000"`
 	Segments int             `json:"segments" jsonschema:"title=Segments,description=How many edges draw a quarter of a circle. Round corners are short of the distance by up to 1.1 % with 8 and 0.017 % with 64.,minimum=1,maximum=64,default=8"`
 	Dissolve bool            `json:"dissolve" jsonschema:"title=Dissolve,description=Join all buffers to one feature without attributes.,default=false"`
 }

@@ -17,7 +17,7 @@ func main() {
 
 // The schemas, each of an input and of the output with its name.
 const (
-	textSchema    = `{"type":"string"}`
+	textSchema    = `{"type":"string","examples":["some text"]}`
 	numbersSchema = `{"type":"array","items":{"type":"integer"}}`
 	bboxSchema    = `{"allOf":[{"format":"ogc-bbox"},{"type":"object","required":["bbox"],"properties":{
 		"bbox":{"type":"array","minItems":4,"maxItems":6,"items":{"type":"number"}},

@@ -14,7 +14,7 @@ func main() {
 
 // Inputs of the process.
 type Inputs struct {
-	Name    string `json:"name" jsonschema:"title=Name,description=Who is greeted."`
+	Name    string `json:"name" jsonschema:"title=Name,description=Who is greeted.,example=Ada"`
 	Message string `json:"message,omitempty" jsonschema:"title=Message,description=What else there is to say."`
 }
 
@@ -31,12 +31,26 @@ type Echo struct {
 
 func helloWorld() sdk.Process {
 	return sdk.New(sdk.Info{
-		ID:          "hello-world",
-		Title:       "Hello, world",
-		Description: "Greets somebody by name and adds a message, if there is one.",
-		Keywords:    []string{"hello world", "greeting", "example"},
-		Policy:      sdk.Policy{Deterministic: true, RetryAttempts: 3},
+		ID:           "hello-world",
+		Title:        "Hello, world",
+		Description:  "Greets somebody by name and adds a message, if there is one.",
+		Keywords:     []string{"hello world", "greeting", "example"},
+		Translations: map[string]sdk.Translation{"de": german},
+		Policy:       sdk.Policy{Deterministic: true, RetryAttempts: 3},
 	}, greet)
+}
+
+var german = sdk.Translation{
+	Title:       "Hallo, Welt",
+	Description: "Grüßt jemanden mit Namen und fügt eine Nachricht an, wenn es eine gibt.",
+	Keywords:    []string{"Hallo Welt", "Gruß", "Beispiel"},
+	Inputs: map[string]sdk.Translation{
+		"name":    {Title: "Name", Description: "Wer gegrüßt wird."},
+		"message": {Title: "Nachricht", Description: "Was sonst zu sagen ist."},
+	},
+	Outputs: map[string]sdk.Translation{
+		"echo": {Title: "Gruß", Description: "Der Gruß mit dem Bezeichner dieser Ausgabe."},
+	},
 }
 
 func greet(_ *sdk.Job, in Inputs) (Outputs, error) {

@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 
+	"geomill/sdk"
+	"geomill/sdk/schema"
 	"geomill/sdk/sdktest"
 	"geomill/sdk/wire"
 )
@@ -33,5 +36,23 @@ func TestNeedsAName(t *testing.T) {
 	r := sdktest.Run(t, helloWorld(), map[string]any{"message": 1})
 	if !errors.As(r.Err, &p) || p.Kind != wire.InvalidInput || len(p.Faults) != 2 {
 		t.Errorf("error %v, want two faults", r.Err)
+	}
+}
+
+func TestSpeaksGerman(t *testing.T) {
+	t.Parallel()
+	for of, said := range map[reflect.Type]map[string]sdk.Translation{
+		reflect.TypeFor[Inputs]():  german.Inputs,
+		reflect.TypeFor[Outputs](): german.Outputs,
+	} {
+		properties, err := schema.Derive(of)
+		if err != nil || len(said) != len(properties) {
+			t.Errorf("%s has %d translations for %d fields (%v)", of, len(said), len(properties), err)
+		}
+		for _, p := range properties {
+			if words := said[p.Name]; words.Title == "" || words.Description == "" {
+				t.Errorf("%s: no German for %s", of, p.Name)
+			}
+		}
 	}
 }

@@ -15,7 +15,7 @@ func main() {
 
 // Inputs of the process.
 type Inputs struct {
-	Seconds float64 `json:"seconds" jsonschema:"title=Seconds,description=How long to sleep.,minimum=0,maximum=86400"`
+	Seconds float64 `json:"seconds" jsonschema:"title=Seconds,description=How long to sleep.,minimum=0,maximum=86400,example=0.1"`
 	Steps   int     `json:"steps,omitempty" jsonschema:"title=Steps,description=How often to report progress.,minimum=1,maximum=10000,default=10"`
 	Fail    string  `json:"fail,omitempty" jsonschema:"title=Failure,description=Fail with this message at the end."`
 }

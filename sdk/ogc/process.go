@@ -30,6 +30,25 @@ type ProcessSummary struct {
 	// is true: a static process has to say false.
 	Mutable *bool  `json:"mutable,omitempty"`
 	Links   []Link `json:"links,omitempty"`
+	// AdditionalParameters is an object of version 1.0
+	// (additionalParameters.yaml), passed on as it is.
+	AdditionalParameters json.RawMessage `json:"additionalParameters,omitempty"`
+	// Language is the language tag (BCP 47) of the texts; empty is English.
+	Language string `json:"language,omitempty"`
+	// Translations are the texts in other languages, by language tag. A host
+	// answers with the ones that a client prefers and does not publish the
+	// rest. Like Language they are an extension of the standard.
+	Translations map[string]Translation `json:"translations,omitempty"`
+}
+
+// Translation is what a process description says in another language. What is
+// empty stays as the description has it.
+type Translation struct {
+	Title       string                 `json:"title,omitempty"`
+	Description string                 `json:"description,omitempty"`
+	Keywords    []string               `json:"keywords,omitempty"`
+	Inputs      map[string]Translation `json:"inputs,omitempty"`  // of a process only
+	Outputs     map[string]Translation `json:"outputs,omitempty"` // of a process only
 }
 
 // Process is a process description (process.yaml).
@@ -49,8 +68,14 @@ type Input struct {
 	Schema      json.RawMessage `json:"schema"`
 	MinOccurs   *int            `json:"minOccurs,omitempty"` // default 1; 0 makes it optional
 	MaxOccurs   *Occurs         `json:"maxOccurs,omitempty"` // default 1
-	// ValuePassing lists "byValue", "byReference" (2.0); nil allows both.
-	ValuePassing []string `json:"valuePassing,omitempty"`
+
+	AdditionalParameters json.RawMessage `json:"additionalParameters,omitempty"` // as of a process
+	ValuePassing         []string        `json:"valuePassing,omitempty"`         // "byValue", "byReference"; default both
+	DataClasses          []string        `json:"dataClasses,omitempty"`
+	DataAccessAPIs       []string        `json:"dataAccessAPIs,omitempty"`
+	// ExecutionUnitRequirements is an object of version 2.0, passed on as it
+	// is.
+	ExecutionUnitRequirements json.RawMessage `json:"executionUnitRequirements,omitempty"`
 }
 
 // Min returns the least number of occurrences.
@@ -77,8 +102,12 @@ type Output struct {
 	Keywords    []string        `json:"keywords,omitempty"`
 	Metadata    []Metadata      `json:"metadata,omitempty"`
 	Schema      json.RawMessage `json:"schema"`
-	MinOccurs   *int            `json:"minOccurs,omitempty"` // default 1 (2.0 only)
-	MaxOccurs   *Occurs         `json:"maxOccurs,omitempty"` // default 1 (2.0 only)
+	MinOccurs   *int            `json:"minOccurs,omitempty"` // default 1; version 2.0 only
+	MaxOccurs   *Occurs         `json:"maxOccurs,omitempty"` // default 1
+
+	DataClasses          []string        `json:"dataClasses,omitempty"`
+	DataAccessAPIs       []string        `json:"dataAccessAPIs,omitempty"`
+	AdditionalParameters json.RawMessage `json:"additionalParameters,omitempty"` // as of a process
 }
 
 // Min returns the least number of occurrences.
@@ -97,13 +126,18 @@ func (o Output) Max() Occurs {
 	return *o.MaxOccurs
 }
 
-// Metadata points at more information (metadata.yaml).
+// Metadata is more information: a link with a role, or in version 2.0 a value
+// of its own (metadata.yaml).
 type Metadata struct {
-	Title string `json:"title,omitempty"`
-	Role  string `json:"role,omitempty"`
-	Href  string `json:"href,omitempty"`
-	Rel   string `json:"rel,omitempty"`
-	Type  string `json:"type,omitempty"`
+	Title    string          `json:"title,omitempty"`
+	Role     string          `json:"role,omitempty"`
+	Href     string          `json:"href,omitempty"`
+	Rel      string          `json:"rel,omitempty"`
+	Type     string          `json:"type,omitempty"`
+	Hreflang string          `json:"hreflang,omitempty"`
+	Length   int64           `json:"length,omitempty"` // bytes
+	Lang     string          `json:"lang,omitempty"`   // of the value
+	Value    json.RawMessage `json:"value,omitempty"`  // a string or an object
 }
 
 // Occurs is a maxOccurs: a number, or "unbounded".

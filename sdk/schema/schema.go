@@ -3,8 +3,10 @@
 // named by a JSON pointer, and derives schemas from Go types.
 //
 // The dialect is 2020-12 with formats asserted. A schema is a closed document:
-// nothing is ever loaded from a URL or a file. The package imports nothing of
-// Geomill; its central type is Schema.
+// nothing is ever loaded from a URL or a file, but some well-known URLs stand
+// for schemas that are in the package itself (wellknown.go). The package imports
+// nothing of Geomill; its central type is Schema. Processes10, OpenAPI30 and
+// OpenAPI31 write a schema for readers of other dialects.
 package schema
 
 import (
@@ -33,13 +35,17 @@ type Schema struct {
 }
 
 // Compile prepares a schema. It refuses text above MaxBytes, text that is not a
-// valid schema, and references that lead out of the document.
+// valid schema of 2020-12, and references that lead out of the document to
+// anything but a well-known schema.
 func Compile(raw json.RawMessage) (s *Schema, err error) {
 	if len(raw) > MaxBytes {
 		return nil, fmt.Errorf("schema has %d bytes; at most %d are allowed", len(raw), MaxBytes)
 	}
 	doc, err := Decode(raw)
 	if err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	if err := prepare(doc); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
 	// The text comes from a plugin, and whatever the library makes of it, it
@@ -52,7 +58,7 @@ func Compile(raw json.RawMessage) (s *Schema, err error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
-	c.UseLoader(closed{})
+	c.UseLoader(library{})
 	if err := c.AddResource(location, doc); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
@@ -144,12 +150,7 @@ func openTo(doc any) string {
 	return ""
 }
 
-// closed is a loader that loads nothing.
-type closed struct{}
-
-func (closed) Load(string) (any, error) { return nil, errOutside }
-
-var errOutside = errors.New("references must stay within the schema")
+var errOutside = errors.New("references must stay within the schema or name a well-known one (GeoJSON, bbox)")
 
 // explain turns the library's compile errors into text for the author of the
 // schema.

@@ -199,6 +199,8 @@ type API struct {
 	slots     chan struct{} // one for each spooled body being parsed
 	address   addresses
 	cors      *cors
+
+	definitions definitions
 }
 
 // New checks the configuration and returns an API. It starts nothing.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"geomill/host/internal/job"
+	"geomill/sdk/ogc"
 )
 
 // starting is a service whose only process, hello-world, is known once a request
@@ -13,7 +14,7 @@ func starting(t *testing.T) (s *fakeService, waits chan string) {
 	t.Helper()
 	s, waits = hello(t), make(chan string, 10)
 	s.list = func(job.Filter, job.Cursor, int) (job.Page, error) { return job.Page{}, nil }
-	s.jobs = map[string]job.Job{"j1": {ID: "j1", ProcessID: "hello-world"}}
+	s.jobs = map[string]job.Job{"j1": {ID: "j1", ProcessID: "hello-world", Status: ogc.Running}}
 	known := s.processes
 	s.processes = nil
 	s.await = func(_ context.Context, id string) error {

@@ -239,7 +239,7 @@ func TestAsyncExecutionsAreAnsweredWithTheirJob(t *testing.T) {
 func TestAsyncExecutionsNeedNoAcceptableResults(t *testing.T) {
 	t.Parallel()
 	s := hello(t)
-	s.submit = asyncSubmit(job.Job{ID: "j7"})
+	s.submit = asyncSubmit(job.Job{ID: "j7", Status: ogc.Accepted})
 	if w := do(t, newAPI(t, s), "POST", helloExecution, "{}", "Prefer: respond-async", "Accept: image/png"); w.Code != 201 {
 		t.Errorf("%d: %s", w.Code, w.Body)
 	}

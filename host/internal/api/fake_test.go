@@ -155,6 +155,9 @@ func do(t testing.TB, h http.Handler, method, target, body string, headers ...st
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
+	if a, ok := h.(*API); ok {
+		keepsPromise(t, a, r, w)
+	}
 	return w
 }
 

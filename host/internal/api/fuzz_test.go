@@ -93,12 +93,12 @@ func FuzzDatetime(f *testing.F) {
 }
 
 func FuzzCursor(f *testing.F) {
-	for _, s := range []string{"", "b2E", formatCursor(job.Cursor{After: "a"}), formatCursor(job.Cursor{After: "a", Newer: true}), "====", "/../"} {
-		f.Add(s)
-	}
 	service := hello(f)
 	service.list = func(job.Filter, job.Cursor, int) (job.Page, error) { return job.Page{}, nil }
 	a := newAPI(f, service)
+	for _, s := range []string{"", "b2E", a.formatCursor("/jobs", job.Cursor{After: "a"}), a.formatCursor("/processes", job.Cursor{After: "a", Newer: true}), "====", "/../"} {
+		f.Add(s)
+	}
 	f.Fuzz(func(t *testing.T, cursor string) {
 		for _, path := range []string{"/jobs", "/processes"} {
 			wantAnswer(t, do(t, a, "GET", path+"?cursor="+url.QueryEscape(cursor), ""), cursor)

@@ -5,60 +5,45 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/julienschmidt/httprouter"
+	"geomill/host/internal/job"
 )
 
 // object is a JSON object of the OpenAPI document.
 type object = map[string]any
 
-// definition answers GET /api with the OpenAPI 3.0 document (1.0
-// /req/core/api-definition-op, api-definition-success), made from the routes and
-// the processes as they are.
-func (a *API) definition(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	accepted, err := negotiate(r, q)
-	if err != nil {
-		return err
-	}
-	mediaType := accepted.choose(mediaOpenAPI, mediaJSON)
-	if mediaType == "" {
-		return notAcceptable(mediaOpenAPI, mediaJSON)
-	}
-	if err := a.service.Await(r.Context(), ""); err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, mediaType, a.openAPI(a.base(r)))
-}
-
-// openAPI builds the document.
-func (a *API) openAPI(base string) object {
+// openAPI builds the document for processes in a version of OpenAPI, "3.0" or
+// "3.1", but for its members openapi and servers.
+func (a *API) openAPI(processes []*job.Process, version string) (object, error) {
 	paths := object{}
 	for _, rt := range a.routes {
 		path, _ := openPath(rt.path)
-		item, ok := paths[path].(object)
-		if !ok {
-			item = object{}
-			paths[path] = item
-		}
-		item[strings.ToLower(rt.method)] = rt.open()
+		addOperation(paths, path, rt.method, rt.open())
+	}
+	schemas := schemaDocs(version)
+	if err := a.describeProcesses(processes, version, paths, schemas); err != nil {
+		return nil, err
 	}
 	return object{
-		"openapi": "3.0.3",
-		"info":    object{"title": a.config.Title, "description": a.config.Description, "version": "1.0.0"},
-		"servers": []object{{"url": base}},
-		"tags":    []object{{"name": "Capabilities"}, {"name": "Processes"}, {"name": "Jobs"}},
-		"paths":   paths,
+		"info":  object{"title": a.config.Title, "description": a.config.Description, "version": "1.0.0"},
+		"tags":  []object{{"name": "Capabilities"}, {"name": "Processes"}, {"name": "Jobs"}},
+		"paths": paths,
 		"components": object{
-			"schemas":    schemaDocs(),
-			"parameters": a.parameterDocs(),
+			"schemas":    schemas,
+			"parameters": a.parameterDocs(processes),
 			"headers":    headerDocs(),
 			"responses":  problemDocs(a.routes),
 		},
 		"security": []object{}, // nobody has to say who they are
+	}, nil
+}
+
+func addOperation(paths object, path, method string, op object) {
+	item, ok := paths[path].(object)
+	if !ok {
+		item = object{}
+		paths[path] = item
 	}
+	item[strings.ToLower(method)] = op
 }
 
 // openPath turns a path of httprouter into one of OpenAPI, and lists its
@@ -156,9 +141,9 @@ func ref(kind, name string) object { return object{"$ref": "#/components/" + kin
 
 // parameterDocs describes the parameters. The processes there are become the
 // values of processID.
-func (a *API) parameterDocs() object {
+func (a *API) parameterDocs(all []*job.Process) object {
 	process := word()
-	if all := a.service.Processes(); len(all) > 0 {
+	if len(all) > 0 {
 		ids := make([]string, len(all))
 		for i, p := range all {
 			ids[i] = p.ID
@@ -171,6 +156,10 @@ func (a *API) parameterDocs() object {
 		"outputID":  pathParameter("outputID", "The identifier of an output.", word()),
 		"index":     pathParameter("index", "The number of a value of the output, from 0.", object{"type": "integer", "minimum": 0}),
 		"f":         parameter("f", "query", "The format of the reply; it overrides the Accept header.", word("json")),
+		"form":      parameter("f", "query", "The format of the reply; it overrides the Accept header.", word("json", "oas30", "oas31", "html")),
+		"lang": parameter("lang", "query", "The language of texts, as a language tag; it overrides the Accept-Language header.",
+			object{"type": "string", "pattern": languageTag.String()}),
+		"profile": listOf("profile", "Profiles of the reply, by URI or identifier. Unknown ones are ignored.", word()),
 		"limit": parameter("limit", "query", "The most entries on a page. Values above the maximum are lowered to it.",
 			object{"type": "integer", "minimum": 1, "default": a.config.PageLimit}),
 		"cursor":      parameter("cursor", "query", "Where the page begins, as the links of another page have it.", word()),

@@ -29,8 +29,14 @@ func TestDefinitionDescribesEveryRoute(t *testing.T) {
 	for _, item := range doc["paths"].(map[string]any) {
 		operations += len(item.(map[string]any))
 	}
-	if operations != len(a.routes) {
-		t.Errorf("%d operations for %d routes", operations, len(a.routes))
+	own := 0 // operations of hello-world
+	for _, rt := range a.routes {
+		if strings.HasPrefix(rt.path, "/processes/:processID") {
+			own++
+		}
+	}
+	if operations != len(a.routes)+own {
+		t.Errorf("%d operations for %d routes", operations, len(a.routes)+own)
 	}
 	for _, rt := range a.routes {
 		path, params := openPath(rt.path)
@@ -156,7 +162,7 @@ func matches(pattern, path string) bool {
 		return false
 	}
 	for i := range p {
-		if p[i] != s[i] && !strings.HasPrefix(p[i], ":") {
+		if p[i] != s[i] && (s[i] == "" || !strings.HasPrefix(p[i], ":")) {
 			return false
 		}
 	}

@@ -40,8 +40,25 @@ func headerDocs() object {
 	}
 }
 
-// schemaDocs describes the documents of package ogc.
-func schemaDocs() object {
+// orNull is a schema that null matches too, in a version of OpenAPI.
+func orNull(schema object, version string) object {
+	if enum, ok := schema["enum"].([]string); ok {
+		values := []any{nil}
+		for _, v := range enum {
+			values = append(values, v)
+		}
+		schema["enum"] = values
+	}
+	if version == "3.0" {
+		schema["nullable"] = true
+	} else {
+		schema["type"] = []any{schema["type"], "null"}
+	}
+	return schema
+}
+
+// schemaDocs describes the documents of package ogc, in a version of OpenAPI.
+func schemaDocs(version string) object {
 	docs := object{
 		"link": record(object{
 			"href": word(), "rel": word(), "type": word(), "hreflang": word(), "title": word(),
@@ -60,7 +77,7 @@ func schemaDocs() object {
 			}, "message")},
 		}, "type"),
 	}
-	for _, more := range []object{processSchemas(), executeSchemas(), jobSchemas()} {
+	for _, more := range []object{processSchemas(), executeSchemas(version), jobSchemas()} {
 		for name, schema := range more {
 			docs[name] = schema
 		}
@@ -72,53 +89,67 @@ func processSchemas() object {
 	summary := func() object {
 		return object{
 			"id": word(), "version": word(), "title": word(), "description": word(),
-			"keywords":           object{"type": "array", "items": word()},
-			"metadata":           arrayOf("metadata"),
-			"jobControlOptions":  object{"type": "array", "items": word("sync-execute", "async-execute", "dismiss")},
-			"outputTransmission": object{"type": "array", "items": word("value", "reference")},
-			"mutable":            object{"type": "boolean"},
-			"links":              arrayOf("link"),
+			"keywords":             object{"type": "array", "items": word()},
+			"metadata":             arrayOf("metadata"),
+			"jobControlOptions":    object{"type": "array", "items": word("sync-execute", "async-execute", "dismiss")},
+			"outputTransmission":   object{"type": "array", "items": word("value", "reference")},
+			"mutable":              object{"type": "boolean"},
+			"additionalParameters": object{"type": "object"},
+			"links":                arrayOf("link"),
 		}
 	}
 	description := func() object {
 		return object{
 			"title": word(), "description": word(),
-			"keywords": object{"type": "array", "items": word()},
-			"metadata": arrayOf("metadata"),
-			"schema":   object{"type": "object", "description": "A JSON Schema (2020-12)."},
+			"keywords":             object{"type": "array", "items": word()},
+			"metadata":             arrayOf("metadata"),
+			"additionalParameters": object{"type": "object"},
+			"dataClasses":          object{"type": "array", "items": word()},
+			"dataAccessAPIs":       object{"type": "array", "items": word()},
+			"schema":               object{"type": "object", "description": "A JSON Schema: in the dialect of version 1.0, in the profile ogc-process-description in that of 2020-12."},
 		}
 	}
-	input := description()
-	input["minOccurs"] = object{"type": "integer", "minimum": 0, "default": 1}
-	input["maxOccurs"] = object{"default": 1, "oneOf": []object{{"type": "integer", "minimum": 1}, word("unbounded")}}
+	input, output := description(), description()
+	for _, d := range []object{input, output} {
+		d["minOccurs"] = object{"type": "integer", "minimum": 0, "default": 1}
+		d["maxOccurs"] = object{"default": 1, "oneOf": []object{{"type": "integer", "minimum": 1}, word("unbounded")}}
+	}
+	input["valuePassing"] = object{"type": "array", "items": word("byValue", "byReference")}
+	input["executionUnitRequirements"] = object{"type": "object"}
 	process := summary()
 	process["inputs"] = mapOf(ref("schemas", "inputDescription"))
 	process["outputs"] = mapOf(ref("schemas", "outputDescription"))
 	return object{
 		"metadata": record(object{
-			"title": word(), "role": word(), "href": word(), "rel": word(), "type": word(),
+			"title": word(), "role": word(), "href": word(), "rel": word(), "type": word(), "hreflang": word(),
+			"length": object{"type": "integer"}, "lang": word(), "value": object{},
 		}),
 		"processSummary":    record(summary(), "id", "version"),
 		"processList":       record(object{"processes": arrayOf("processSummary"), "links": arrayOf("link")}, "processes", "links"),
 		"process":           record(process, "id", "version", "inputs", "outputs"),
 		"inputDescription":  record(input, "schema"),
-		"outputDescription": record(description(), "schema"),
+		"outputDescription": record(output, "schema"),
 	}
 }
 
-func executeSchemas() object {
-	format := record(object{"mediaType": word(), "encoding": word(), "schema": object{}})
+// executeSchemas describes the execute request. A member that is null is one that
+// is not there.
+func executeSchemas(version string) object {
+	word := func(values ...string) object { return orNull(word(values...), version) }
+	uri := func() object { return orNull(uri(), version) }
 	return object{
+		"format": orNull(record(object{"mediaType": word(), "encoding": word(), "schema": object{}}), version),
+		"outputSelection": orNull(record(object{
+			"format":           ref("schemas", "format"),
+			"transmissionMode": word("value", "reference"),
+		}), version),
 		"execute": record(object{
-			"inputs": mapOf(object{"description": "A value, a qualified value, or an array of either."}),
-			"outputs": mapOf(record(object{
-				"format":           format,
-				"transmissionMode": word("value", "reference"),
-			})),
+			"inputs":   orNull(mapOf(object{"description": "A value, a qualified value, or an array of either."}), version),
+			"outputs":  orNull(mapOf(ref("schemas", "outputSelection")), version),
 			"response": word("raw", "document"),
-			"subscriber": record(object{
+			"subscriber": orNull(record(object{
 				"successUri": uri(), "inProgressUri": uri(), "failedUri": uri(),
-			}),
+			}), version),
 		}),
 	}
 }

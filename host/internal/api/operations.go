@@ -35,15 +35,18 @@ var (
 		jsonReply("The conformance classes", "confClasses"), []int{400, 406, 500},
 	}
 	docDefinition = operation{
-		"getDefinition", "This document", "Capabilities", []string{"f"}, "",
-		[]reply{{200, "The API in OpenAPI 3.0", []string{mediaOpenAPI, mediaJSON}, "", nil}}, []int{400, 406, 500, 503},
+		"getDefinition", "This document", "Capabilities", []string{"form"}, "",
+		[]reply{
+			{200, "The API in OpenAPI, or as a page", []string{mediaOpenAPI, mediaOpenAPI31, mediaJSON, mediaHTML}, "", []string{"ETag"}},
+			{304, "The document is the one that the client has", nil, "", []string{"ETag"}},
+		}, []int{400, 406, 500, 503},
 	}
 	docProcessList = operation{
-		"getProcesses", "The processes, sorted by identifier", "Processes", []string{"limit", "cursor", "f"}, "",
+		"getProcesses", "The processes, sorted by identifier", "Processes", []string{"limit", "cursor", "lang", "profile", "f"}, "",
 		jsonReply("A page of the processes", "processList"), []int{400, 406, 500, 503},
 	}
 	docProcessDescription = operation{
-		"getProcessDescription", "What a process does, takes and gives", "Processes", []string{"f"}, "",
+		"getProcessDescription", "What a process does, takes and gives", "Processes", []string{"lang", "profile", "f"}, "",
 		jsonReply("The description of the process", "process"), []int{400, 404, 406, 500, 503},
 	}
 	docExecute = operation{
@@ -58,11 +61,11 @@ var (
 	}
 	docJobList = operation{
 		"getJobs", "The jobs, newest first", "Jobs",
-		[]string{"limit", "cursor", "type", "ofProcess", "status", "datetime", "minDuration", "maxDuration", "f"}, "",
+		[]string{"limit", "cursor", "type", "ofProcess", "status", "datetime", "minDuration", "maxDuration", "profile", "f"}, "",
 		jsonReply("A page of the jobs", "jobList"), []int{400, 406, 500},
 	}
 	docJobStatus = operation{
-		"getStatus", "The status of a job", "Jobs", []string{"f"}, "",
+		"getStatus", "The status of a job", "Jobs", []string{"profile", "f"}, "",
 		jsonReply("The status of the job", "statusInfo"), []int{400, 404, 406, 410, 500},
 	}
 	docDismiss = operation{

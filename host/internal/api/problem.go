@@ -159,7 +159,7 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) {
 		mediaType = mediaProblem
 	}
 	// What a handler set for the reply it could not give does not hold here.
-	for _, name := range []string{"Content-Encoding", "ETag", "Last-Modified", "Preference-Applied", "Link", "Cache-Control", "Content-Disposition"} {
+	for _, name := range []string{"Content-Encoding", "ETag", "Last-Modified", "Preference-Applied", "Link", "Cache-Control", "Content-Disposition", "Content-Language"} {
 		w.Header().Del(name)
 	}
 	var body any = &p.Exception

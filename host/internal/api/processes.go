@@ -24,6 +24,10 @@ func (a *API) processList(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	if err != nil {
 		return err
 	}
+	wanted, err := wantedLanguages(r, l.query)
+	if err != nil {
+		return err
+	}
 	if err := a.service.Await(r.Context(), ""); err != nil {
 		return err
 	}
@@ -31,8 +35,14 @@ func (a *API) processList(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	from, to := section(all, l.cursor, l.limit)
 	base := a.base(r)
 	list := ogc.ProcessList{Processes: make([]ogc.ProcessSummary, 0, to-from), NumberMatched: len(all), NumberReturned: to - from}
+	languages, translated := make([]string, 0, to-from), false
 	for _, p := range all[from:to] {
-		list.Processes = append(list.Processes, summary(p, base))
+		lang, choice := p.Language(wanted...)
+		languages, translated = append(languages, lang), translated || choice
+		list.Processes = append(list.Processes, summary(p, lang, base))
+	}
+	if len(languages) > 0 {
+		sayLanguages(w.Header(), languages, translated)
 	}
 	var first, last string
 	if from < to {
@@ -56,17 +66,21 @@ func section(all []*job.Process, c job.Cursor, limit int) (from, to int) {
 	return from, min(len(all), from+limit)
 }
 
-// summary is the entry of a process in the list, with what the standard wants
-// said even when the plugin does not say it.
-func summary(p *job.Process, base string) ogc.ProcessSummary {
-	s := p.ProcessSummary
+// summary is the entry of a process in the list, in one of its languages.
+func summary(p *job.Process, lang, base string) ogc.ProcessSummary {
+	return complete(p.Summary(lang), base)
+}
+
+// complete adds what the standard wants said even when the plugin does not say
+// it.
+func complete(s ogc.ProcessSummary, base string) ogc.ProcessSummary {
 	if s.Mutable == nil {
 		s.Mutable = new(bool) // processes cannot be replaced through the API
 	}
 	if len(s.OutputTransmission) == 0 {
 		s.OutputTransmission = []string{"value", "reference"}
 	}
-	self := base + "/processes/" + p.ID
+	self := base + "/processes/" + s.ID
 	s.Links = append(s.Links[:len(s.Links):len(s.Links)],
 		ogc.Link{Href: self, Rel: "self", Type: mediaJSON, Title: "The description of the process"},
 		ogc.Link{Href: self + "/execution", Rel: ogc.RelExecute, Type: mediaJSON, Title: "Executes the process"})
@@ -74,21 +88,32 @@ func summary(p *job.Process, base string) ogc.ProcessSummary {
 }
 
 // processDescription answers GET /processes/{processID} (1.0 /req/core/process,
-// process-success; /req/ogc-process-description/json-encoding).
+// process-success; /req/ogc-process-description/json-encoding). Schemas are in
+// the closed dialect of version 1.0, in the profile ogc-process-description as
+// the plugin declares them.
 func (a *API) processDescription(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
 	p, err := a.process(r, params)
 	if err != nil && p == nil { // one that cannot run now is described all the same
 		return err
 	}
-	base := a.base(r)
-	d := ogc.Process{ProcessSummary: summary(p, base), Inputs: p.Inputs, Outputs: p.Outputs}
-	if d.Inputs == nil {
-		d.Inputs = map[string]ogc.Input{}
+	q, err := query(r)
+	if err != nil {
+		return err
 	}
+	wanted, err := wantedLanguages(r, q)
+	if err != nil {
+		return err
+	}
+	lang, translated := p.Language(wanted...)
+	base := a.base(r)
+	w.Header().Add("Vary", "Accept-Profile, Prefer")
+	d := p.Description(lang, profileOf(r, q, profileDescription) != "")
+	d.ProcessSummary = complete(d.ProcessSummary, base)
 	d.Links = append(d.Links,
 		ogc.Link{Href: base + "/processes", Rel: "up", Type: mediaJSON, Title: "The processes"},
 		ogc.Link{Href: base + "/", Rel: "service", Type: mediaJSON, Title: "The landing page"},
 		ogc.Link{Href: base + "/jobs?processID=" + p.ID, Rel: ogc.RelJobList, Type: mediaJSON, Title: "The jobs of the process"},
 		ogc.Link{Href: profileDescription, Rel: "profile"})
+	sayLanguages(w.Header(), []string{lang}, translated)
 	return linked(w, r, d, d.Links[:len(d.Links)-1], profileDescription)
 }

@@ -38,8 +38,9 @@ type Process struct {
 	Policy Policy
 	Plugin Plugin
 
-	inputs map[string]inputCheck
-	order  []string // input ids, sorted
+	inputs    map[string]inputCheck
+	order     []string // input ids, sorted
+	published published
 }
 
 type inputCheck struct {
@@ -102,6 +103,10 @@ func NewProcess(d ogc.Process, p Policy, from Plugin) (*Process, error) {
 		if _, err := schema.Compile(out.Schema); err != nil {
 			return nil, fmt.Errorf("process %s: output %s: %w", d.ID, id, err)
 		}
+	}
+	var err error
+	if proc.published, err = publish(d); err != nil {
+		return nil, fmt.Errorf("process %s: %w", d.ID, err)
 	}
 	return proc, nil
 }
