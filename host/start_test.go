@@ -119,6 +119,7 @@ func TestStopWhilePluginsAreDescribed(t *testing.T) {
 		}
 		return nil
 	})
+	c.must(t, 200, "GET", "/jobs", "") // by now the server knows the connections before
 	if err := s.end(t, syscall.SIGTERM); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}

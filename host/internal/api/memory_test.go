@@ -113,6 +113,7 @@ func TestLargeOutputsStayOutOfMemory(t *testing.T) {
 func TestManyInputsStayOutOfMemory(t *testing.T) {
 	a := newAPI(t, hello(t))
 	const member = `"abcdefgh":1,`
+	wantProblem(t, do(t, a, "POST", helloExecution, `{`), 400, ogc.InvalidParameterValue) // reads the published document
 	body := `{"inputs":{` + strings.Repeat(member, large/len(member)) + `"z":1}}`
 	n := allocated(func() {
 		w := do(t, a, "POST", helloExecution, body)
