@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -183,5 +184,40 @@ func TestEveryStatusIsInTheDefinition(t *testing.T) {
 	})
 	if seen < 30 {
 		t.Errorf("only %d requests had a route", seen)
+	}
+}
+
+// TestDefinitionTellsWhichAddressesAreAsked is about a part of what the server
+// checks of the addresses in a request: those that match may still be refused.
+func TestDefinitionTellsWhichAddressesAreAsked(t *testing.T) {
+	t.Parallel()
+	schemas := definitionOf(t, newAPI(t, hello(t)))["components"].(map[string]any)["schemas"].(map[string]any)
+	member := func(schema, name string) map[string]any {
+		return schemas[schema].(map[string]any)["properties"].(map[string]any)[name].(map[string]any)
+	}
+	for where, schema := range map[string]map[string]any{
+		"a reference":  member("reference", "href"),
+		"a subscriber": member("execute", "subscriber")["properties"].(map[string]any)["successUri"].(map[string]any),
+	} {
+		pattern := regexp.MustCompile(schema["pattern"].(string))
+		for address, want := range map[string]bool{
+			"http://a.example": true, "https://a.example:8080/b?c#d": true, "http://[::1]/": true,
+			"": false, "/jobs": false, "a.example/b": false, "ftp://a.example/": false, "http:///b": false, "http://a:b@a.example/": false,
+		} {
+			if pattern.MatchString(address) != want {
+				t.Errorf("%s: %q matches %t", where, address, !want)
+			}
+		}
+	}
+}
+
+func TestDefinitionWantsNoEmptyNames(t *testing.T) {
+	t.Parallel()
+	parameters := definitionOf(t, newAPI(t, hello(t)))["components"].(map[string]any)["parameters"].(map[string]any)
+	for _, name := range []string{"type", "ofProcess", "outputs"} {
+		items := parameters[name].(map[string]any)["schema"].(map[string]any)["items"].(map[string]any)
+		if items["minLength"] != float64(1) {
+			t.Errorf("%s: %v", name, items)
+		}
 	}
 }

@@ -212,7 +212,8 @@ func (t typed) input(id string, in ogc.Input) object {
 		"schema": object{}, "format": ref("schemas", "format"),
 	}, "value")}
 	if in.ValuePassing == nil || slices.Contains(in.ValuePassing, "byReference") {
-		forms = append(forms, ref("schemas", "link"))
+		t.schemas["reference"] = link(address(8192))
+		forms = append(forms, ref("schemas", "reference"))
 	}
 	optional := in.Min() == 0 || t.Default(id) != nil
 	if most := in.Max(); most != 1 {

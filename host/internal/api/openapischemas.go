@@ -8,6 +8,15 @@ func word(values ...string) object {
 	return object{"type": "string", "enum": values}
 }
 
+// filled is the schema of a string that is not empty.
+func filled() object { return object{"type": "string", "minLength": 1} }
+
+// address is the schema of a URI, of most characters at most, that this server
+// can be made to ask.
+func address(most int) object {
+	return object{"type": "string", "format": "uri", "pattern": "^https?://[^/?#@]+([/?#]|$)", "maxLength": most}
+}
+
 func uri() object      { return object{"type": "string", "format": "uri"} }
 func dateTime() object { return object{"type": "string", "format": "date-time"} }
 
@@ -24,6 +33,14 @@ func record(members object, required ...string) object {
 		o["required"] = required
 	}
 	return o
+}
+
+// link is the schema of a link (spec 4.2) to what href describes.
+func link(href object) object {
+	return record(object{
+		"href": href, "rel": word(), "type": word(), "hreflang": word(), "title": word(),
+		"length": object{"type": "integer"},
+	}, "href")
 }
 
 func headerDocs() object {
@@ -60,10 +77,7 @@ func orNull(schema object, version string) object {
 // schemaDocs describes the documents of package ogc, in a version of OpenAPI.
 func schemaDocs(version string) object {
 	docs := object{
-		"link": record(object{
-			"href": word(), "rel": word(), "type": word(), "hreflang": word(), "title": word(),
-			"length": object{"type": "integer"},
-		}, "href"),
+		"link": link(word()),
 		"landingPage": record(object{
 			"title": word(), "description": word(), "attribution": word(), "links": arrayOf("link"),
 		}, "links"),
@@ -136,7 +150,7 @@ func processSchemas() object {
 // is not there.
 func executeSchemas(version string) object {
 	word := func(values ...string) object { return orNull(word(values...), version) }
-	uri := func() object { return orNull(uri(), version) }
+	address := func() object { return orNull(address(2048), version) }
 	return object{
 		"format": orNull(record(object{"mediaType": word(), "encoding": word(), "schema": object{}}), version),
 		"outputSelection": orNull(record(object{
@@ -148,7 +162,7 @@ func executeSchemas(version string) object {
 			"outputs":  orNull(mapOf(ref("schemas", "outputSelection")), version),
 			"response": word("raw", "document"),
 			"subscriber": orNull(record(object{
-				"successUri": uri(), "inProgressUri": uri(), "failedUri": uri(),
+				"successUri": address(), "inProgressUri": address(), "failedUri": address(),
 			}), version),
 		}),
 	}
