@@ -68,11 +68,12 @@ def executes_at_once(c):
 
 
 def executes_later(c):
-    job = c.submit("echo", {"text": "later"})
+    job = c.submit("echo", {"text": "later", "numbers": [3, 4]})
     status = c.finished(job)
     equal(status["status"], "successful")
     equal(status["processID"], "echo")
-    equal(c.results(job)["text"], "later")
+    results = c.results(job)
+    equal((results["text"], results["numbers"]), ("later", [3, 4]))
     return job
 
 
