@@ -2,7 +2,8 @@
 
 Usage: client.py URL FILE
 
-Lists and describes the processes, executes one both ways, follows the job to
+Lists and describes the processes, executes each with its example and one both
+ways, follows the job to
 its results and dismisses one. The identifiers of jobs that it leaves behind,
 in several states, go to FILE, quoted and one a line.
 """
@@ -67,6 +68,18 @@ def executes_at_once(c):
     equal(results, {"numbers": [1, 2], "count": 2})
 
 
+def executes_examples(c):
+    """Executes each process with the example that the document of the API has for it."""
+    paths = c.api._request(path="api", kwargs={"f": "oas30"})["paths"]
+    tried = 0
+    for path, operations in paths.items():
+        content = operations.get("post", {}).get("requestBody", {}).get("content", {})
+        if example := content.get("application/json", {}).get("example"):
+            assert c.api.execute(path.split("/")[2], inputs=example["inputs"]), path
+            tried += 1
+    return tried
+
+
 def executes_later(c):
     job = c.submit("echo", {"text": "later", "numbers": [3, 4]})
     status = c.finished(job)
@@ -98,12 +111,15 @@ def main(url, file):
     discovers(c)
     executes_at_once(c)
     refuses(c)
+    examples = executes_examples(c)
+    assert examples, "the document has no examples"
     jobs = [executes_later(c) for _ in range(5)] + [dismisses(c)]
     listed = {j["jobID"] for j in c.api._request(path="jobs", kwargs={"limit": 100})["jobs"]}
     assert set(jobs) <= listed, listed
     with open(file, "w") as out:
         out.writelines(f'"{job}"\n' for job in jobs)
     print("listed, described, executed sync and async, refused, dismissed: 6 passed, 0 failed")
+    print(f"examples of the document executed: {examples} passed, 0 failed")
 
 
 if __name__ == "__main__":
