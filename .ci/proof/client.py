@@ -3,9 +3,8 @@
 Usage: client.py URL FILE
 
 Lists and describes the processes, executes each with its example and one both
-ways, follows the job to
-its results and dismisses one. The identifiers of jobs that it leaves behind,
-in several states, go to FILE, quoted and one a line.
+ways, follows the job to its results and dismisses one. The identifiers of jobs
+that it leaves behind, in several states, go to FILE, quoted and one a line.
 """
 
 import sys
