@@ -120,6 +120,10 @@ func classifyFact(err error) *problem {
 		p := newProblem(http.StatusServiceUnavailable, "Too many jobs are waiting. Try again later.")
 		p.retryAfter = time.Second
 		return p
+	case errors.Is(err, job.ErrStopping):
+		p := newProblem(http.StatusServiceUnavailable, "The job is being stopped, which takes longer than usual. Ask for its status, or try again later.")
+		p.retryAfter = 5 * time.Second
+		return p
 	case errors.Is(err, job.ErrShuttingDown):
 		p := newProblem(http.StatusServiceUnavailable, "The server is shutting down. Try again later.")
 		p.retryAfter = 5 * time.Second

@@ -169,6 +169,7 @@ func TestErrorsBecomeProblems(t *testing.T) {
 		{"no such output", job.ErrNoSuchOutput, 400, ogc.NoSuchOutput, ""},
 		{"invalid", &job.InvalidError{Faults: []ogc.Fault{fault, fault}}, 400, ogc.InvalidParameterValue, ""},
 		{"busy", fmt.Errorf("queue job: %w", job.ErrBusy), 503, blank, "1"},
+		{"still stopping", fmt.Errorf("dismiss: %w", job.ErrStopping), 503, blank, "5"},
 		{"unavailable", &job.UnavailableError{ProcessID: "p", Reason: "crashes", RetryAfter: 1500 * time.Millisecond}, 503, blank, "2"},
 		{"unavailable for good", &job.UnavailableError{ProcessID: "p", Reason: "crashes"}, 503, blank, ""},
 		{"shutting down", job.ErrShuttingDown, 503, blank, "5"},

@@ -18,6 +18,7 @@ var (
 	ErrNotAvailable  = errors.New("results are not available")
 	ErrNoSuchOutput  = errors.New("no such output")
 	ErrBusy          = errors.New("too many jobs")
+	ErrStopping      = errors.New("job is still being stopped")
 
 	ErrExists    = errors.New("job exists")
 	ErrConflict  = errors.New("job was changed meanwhile")

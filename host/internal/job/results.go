@@ -53,7 +53,8 @@ func (s *Service) Results(ctx context.Context, id string) (*Results, error) {
 }
 
 // Dismiss ends an active job, or removes a finished one with its results (spec
-// 5.4). It returns the job with status dismissed.
+// 5.4). It returns the job with status dismissed. It fails with ErrNoSuchJob or
+// ErrGone, and with ErrStopping when the job goes on stopping beyond settleWait.
 func (s *Service) Dismiss(ctx context.Context, id string) (Job, error) {
 	for {
 		j, err := s.Store.Get(ctx, id)
@@ -89,7 +90,7 @@ func (s *Service) cancel(ctx context.Context, j Job, u *running) (Job, error) {
 		select {
 		case <-u.settled:
 		case <-timer.C:
-			return j, ErrBusy
+			return j, ErrStopping
 		case <-ctx.Done():
 			return j, context.Cause(ctx)
 		}
