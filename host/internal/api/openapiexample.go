@@ -15,7 +15,7 @@ func exampleOf(p *job.Process) (example object, ok bool) {
 	for id, in := range p.Inputs {
 		value := exampleValue(p, id)
 		switch {
-		case value == nil && in.Min() > 0 && p.Default(id) == nil:
+		case value == nil && in.Min() > 0 && !p.HasDefault(id):
 			return nil, false
 		case value == nil:
 			continue

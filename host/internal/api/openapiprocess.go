@@ -173,7 +173,7 @@ func (t typed) body() object {
 	inputs, required := object{}, []string{}
 	for id, in := range t.Inputs {
 		inputs[id] = t.input(id, in)
-		if in.Min() > 0 && t.Default(id) == nil {
+		if in.Min() > 0 && !t.HasDefault(id) {
 			required = append(required, id)
 		}
 	}
@@ -215,7 +215,7 @@ func (t typed) input(id string, in ogc.Input) object {
 		t.schemas["reference"] = link(address(8192))
 		forms = append(forms, ref("schemas", "reference"))
 	}
-	optional := in.Min() == 0 || t.Default(id) != nil
+	optional := in.Min() == 0 || t.HasDefault(id)
 	if most := in.Max(); most != 1 {
 		list := object{"type": "array", "items": object{"anyOf": forms}, "minItems": in.Min()}
 		if most != ogc.Unbounded {

@@ -180,5 +180,5 @@ func (p *Process) Admits(input string, value json.RawMessage) bool {
 	return err == nil && len(check.schema.Validate(v)) == 0
 }
 
-// Default returns the default of an input, or nil.
-func (p *Process) Default(input string) json.RawMessage { return p.inputs[input].fallback }
+// HasDefault reports whether an input has a value when it is left out.
+func (p *Process) HasDefault(input string) bool { return p.inputs[input].fallback != nil }

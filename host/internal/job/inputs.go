@@ -111,7 +111,8 @@ func (in *intake) input(ctx context.Context, id string, r Raw, given bool) (v Va
 	}
 	if !given {
 		if check.fallback != nil {
-			return Value{JSON: check.fallback}, true, nil
+			v, err = in.spill(id, *check.fallback)
+			return v, err == nil, err
 		}
 		if in.process.Inputs[id].Min() > 0 {
 			in.fault(id, "/inputs/"+escape(id), "is required")

@@ -45,9 +45,9 @@ type Process struct {
 
 type inputCheck struct {
 	schema   *schema.Schema
-	fallback json.RawMessage // the schema's default, or nil
-	binary   bool            // a base64 string
-	media    string          // contentMediaType
+	fallback *Value // the value when it is left out: the schema's default, or nil
+	binary   bool   // a base64 string
+	media    string // contentMediaType
 
 	formats     []format // of content by reference
 	byReference bool     // valuePassing allows references
@@ -133,11 +133,10 @@ func checkInput(id string, in ogc.Input) (inputCheck, error) {
 	if err := json.Unmarshal(in.Schema, &words); err != nil {
 		return inputCheck{}, fmt.Errorf("schema is not an object: %w", err)
 	}
-	return inputCheck{
-		schema:   s,
-		fallback: words.Default,
-		binary:   words.isBinary(),
-		media:    words.ContentMediaType,
+	c := inputCheck{
+		schema: s,
+		binary: words.isBinary(),
+		media:  words.ContentMediaType,
 
 		formats:     formatsOf(in.Schema, maxAlternatives),
 		byReference: in.ValuePassing == nil || slices.Contains(in.ValuePassing, "byReference"),
@@ -145,5 +144,7 @@ func checkInput(id string, in ogc.Input) (inputCheck, error) {
 		box:         isBox(in.Schema),
 
 		alternatives: alternativesOf(in.Schema),
-	}, nil
+	}
+	c.fallback, err = c.fallbackOf(words.Default, in.Max() != 1)
+	return c, err
 }
