@@ -39,7 +39,13 @@ func (a *API) execute(w http.ResponseWriter, r *http.Request, params httprouter.
 		request.BaseURL = a.base(r)
 	}
 	accepted := parseAccept(r.Header["Accept"])
-	if err := offerable(process, &request, accepted); err != nil {
+	document := request.Response == "" && accepted.admits(mediaJSON) && asksForResults(r)
+	if !document {
+		err = offerable(process, &request, accepted)
+	} else {
+		err = checkFormats(process, request.Outputs)
+	}
+	if err != nil {
 		return err
 	}
 	x, err := a.service.Submit(r.Context(), request)
@@ -50,7 +56,7 @@ func (a *API) execute(w http.ResponseWriter, r *http.Request, params httprouter.
 		return a.created(w, r, x, prefer)
 	}
 	defer x.Results.Close()
-	return a.replySync(w, r, x, prefer, accepted)
+	return a.replySync(w, r, x, prefer, accepted, document)
 }
 
 // notExecute turns an error of the scanner into a problem.
@@ -74,8 +80,9 @@ func (a *API) created(w http.ResponseWriter, r *http.Request, x *job.Execution, 
 }
 
 // replySync answers with the results of a job that has ended (1.0
-// /req/core/process-execute-sync-*).
-func (a *API) replySync(w http.ResponseWriter, r *http.Request, x *job.Execution, prefer preferences, accepted accept) error {
+// /req/core/process-execute-sync-*). document says that the client wants the
+// results document by its profile.
+func (a *API) replySync(w http.ResponseWriter, r *http.Request, x *job.Execution, prefer preferences, accepted accept, document bool) error {
 	v := view{
 		accept:    accepted,
 		response:  x.Results.Order.Response,
@@ -83,12 +90,16 @@ func (a *API) replySync(w http.ResponseWriter, r *http.Request, x *job.Execution
 		preferred: prefer.Return,
 		profile:   !a.config.CITE10,
 		pygeoapi:  a.config.Pygeoapi && x.Results.Order.Response == "document",
+		announced: document,
+	}
+	if document && v.profile {
+		announceProfile(w.Header(), r, r.URL.Query(), profileResults)
 	}
 	if x.Recorded {
 		base := a.base(r)
 		v.address = base + "/jobs/" + x.Job.ID + "/results/"
 		if !a.config.CITE10 {
-			w.Header().Set("Link", "<"+base+"/jobs/"+x.Job.ID+`>; rel="monitor"`)
+			w.Header().Add("Link", "<"+base+"/jobs/"+x.Job.ID+`>; rel="monitor"`)
 		}
 		if a.config.Pygeoapi {
 			w.Header().Set("Location", base+"/jobs/"+x.Job.ID)

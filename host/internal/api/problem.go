@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,7 +50,13 @@ func badQuery(err error) *problem {
 
 // notAcceptable is the 406 for a resource that is offered as one of the types.
 func notAcceptable(offers ...string) *problem {
-	return newProblem(http.StatusNotAcceptable, "The resource is offered as "+strings.Join(offers, " or ")+" only.")
+	var names []string
+	for _, name := range offers {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return newProblem(http.StatusNotAcceptable, "The resource is offered as "+strings.Join(names, " or ")+" only.")
 }
 
 // problemOf turns any error into a problem document (spec of the exceptions:

@@ -42,6 +42,16 @@ func announceProfile(h http.Header, r *http.Request, q url.Values, offered ...st
 	}
 }
 
+// asksForResults reports whether an execute request names the profile of results
+// documents (spec 4.6).
+func asksForResults(r *http.Request) bool {
+	var q url.Values
+	if r.URL.RawQuery != "" {
+		q = r.URL.Query() // execute has no other parameter: what is malformed is skipped
+	}
+	return profileOf(r, q, profileResults) != ""
+}
+
 // negotiateProfile is profileOf. preferred says that the Prefer header decided.
 func negotiateProfile(r *http.Request, q url.Values, offered []string) (uri string, preferred bool) {
 	fitting := func(names []string) string {

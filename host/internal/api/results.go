@@ -27,6 +27,7 @@ type view struct {
 	preferred string // Prefer: return
 	profile   bool   // link the profile of results documents
 	pygeoapi  bool   // documents have the shape that pygeoapi gives them
+	announced bool   // the profile was asked for: one output makes a document too
 }
 
 // write answers with results.
@@ -49,7 +50,7 @@ func (v view) write(w http.ResponseWriter, res *job.Results) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	alone := v.response == "" && n == 1 && v.stored == nil
+	alone := v.response == "" && n == 1 && v.stored == nil && !v.announced
 	switch {
 	case v.response == "raw":
 		return v.raw(w, res, ids, n)
@@ -164,7 +165,7 @@ func (v view) compose(res *job.Results, ids []string) (*content, error) {
 }
 
 func (v view) documentHeader(h http.Header, n int) {
-	if v.profile && v.response == "" && !v.pygeoapi && (n > 1 || v.stored != nil) {
+	if v.profile && !v.announced && v.response == "" && !v.pygeoapi && (n > 1 || v.stored != nil) {
 		h.Add("Link", "<"+profileResults+`>; rel="profile"`)
 	}
 	// Without a record everything is inline, which is what representation asks.

@@ -159,6 +159,30 @@ func TestSeveralOutputsMakeAResultsDocument(t *testing.T) {
 	same(t, w.Body.Bytes(), `{"object":{"value":{"a":null}}}`)
 }
 
+func TestTheProfileOfResultsMakesOneOutputADocument(t *testing.T) {
+	t.Parallel()
+	a := execution(t, map[string]job.Value{"one": jsonValue(`5`)}, false)
+	const link = "<" + profileResults + `>; rel="profile"`
+	for _, c := range []struct{ query, header, body, want, link string }{
+		{"", "Accept: */*", `{}`, `5`, ""},
+		{"?profile=ogc-results", "Accept: */*", `{}`, `{"one":5}`, link},
+		{"?profile=other", "Accept: */*", `{}`, `5`, ""},
+		{"?%zz", "Accept: */*", `{}`, `5`, ""},
+		{"", "Accept-Profile: <" + profileResults + ">", `{}`, `{"one":5}`, link},
+		{"", `Prefer: profile="` + profileResults + `"`, `{}`, `{"one":5}`, link},
+		{"?profile=ogc-results", "Accept: text/plain", `{}`, `5`, ""},
+		{"?profile=ogc-results", "Accept: */*", `{"response":"raw"}`, `5`, ""},
+	} {
+		w := do(t, a, "POST", "/processes/p/execution"+c.query, c.body, c.header)
+		if w.Code != 200 || w.Body.String() != c.want || w.Header().Get("Link") != c.link {
+			t.Errorf("%s %s %s: %d %s %v", c.query, c.header, c.body, w.Code, w.Body, w.Header())
+		}
+		if name, applied := strings.CutPrefix(c.header, "Prefer: "); applied && w.Header().Get("Preference-Applied") != name {
+			t.Errorf("%s: applied %q", c.header, w.Header().Get("Preference-Applied"))
+		}
+	}
+}
+
 func TestTheSuiteOfVersion1GetsNoLinks(t *testing.T) {
 	t.Parallel()
 	a := execution(t, several(t), true, func(c *Config) { c.CITE10 = true })
