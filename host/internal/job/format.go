@@ -189,6 +189,12 @@ func normalMedia(text string) string {
 	return mime.FormatMediaType(media, params)
 }
 
+// isMedia reports whether a client can mean a media type by text: one, not a range
+// of them.
+func isMedia(text string) bool {
+	return len(text) <= maxMedia && normalMedia(text) != "" && !strings.Contains(essence(text), "*")
+}
+
 // essence is a media type in lower case, without parameters.
 func essence(media string) string {
 	media, _, _ = strings.Cut(media, ";")

@@ -44,6 +44,9 @@ func (in *intake) qualified(id, pointer string, text []byte, q qualifiedValue, c
 
 // unwrap returns the check for a qualified value, and the value fit for it.
 func (c inputCheck) unwrap(q qualifiedValue) (chosen inputCheck, value []byte, faults []schema.Fault) {
+	if q.MediaType != "" && !isMedia(q.MediaType) {
+		return c, nil, []schema.Fault{{Pointer: "/mediaType", Message: "is not a media type"}}
+	}
 	chosen, known := c.choose(q.Value, q.MediaType)
 	if !known {
 		return c, nil, []schema.Fault{{Pointer: "/mediaType",

@@ -117,7 +117,7 @@ func (in *intake) locate(p *pending, text []byte) (wrong []misfit) {
 			continue
 		}
 		p.declared = normalMedia(given.message)
-		if p.declared == "" || len(p.declared) > maxMedia {
+		if !isMedia(given.message) {
 			wrong = misfits(given.at, "is not a media type")
 		} else if _, _, ok := p.check.read(p.declared); !ok {
 			wrong = misfits(given.at, "is "+p.declared+", for which this input has no use; it takes "+p.check.kinds())
@@ -136,7 +136,7 @@ func (in *intake) locate(p *pending, text []byte) (wrong []misfit) {
 	return wrong
 }
 
-// maxMedia is the longest media type that a reference may declare, in bytes.
+// maxMedia is the longest media type that a client may declare, in bytes.
 const maxMedia = 255
 
 // allowedHeaders may be set by a client. Others could carry what a server
