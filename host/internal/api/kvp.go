@@ -34,6 +34,11 @@ func (a *API) executeKVP(w http.ResponseWriter, r *http.Request, params httprout
 	if e, ok := w.(*exchange); ok {
 		e.noStore = true // whatever becomes of it
 	}
+	// A link can bring a browser here, and what a process makes of its query
+	// must not run as a page of this server.
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "sandbox")
 	process, err := a.process(r, params)
 	if err != nil {
 		return err

@@ -208,6 +208,9 @@ func TestExecutionByQueryIsAnExecution(t *testing.T) {
 		if w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: Cache-Control %q", query, w.Header().Get("Cache-Control"))
 		}
+		if w.Header().Get("Content-Security-Policy") != "sandbox" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%.100s: a browser would trust the reply: %v", query, w.Header())
+		}
 		return w.Code, w.Body.String(), w.Header()
 	}
 	if code, body, _ := get("text=a&counts=1,2&text[include]=true"); code != 200 || body != "hi" && body != `"hi"` && body != `"hi"`+"\n" {
