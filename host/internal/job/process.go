@@ -39,7 +39,8 @@ type Process struct {
 	Plugin Plugin
 
 	inputs    map[string]inputCheck
-	order     []string // input ids, sorted
+	order     []string            // input ids, sorted
+	strings   map[string][]format // media types of strings, by output
 	published published
 }
 
@@ -93,6 +94,7 @@ func NewProcess(d ogc.Process, p Policy, from Plugin) (*Process, error) {
 		proc.inputs[id] = c
 	}
 	proc.order = slices.Sorted(maps.Keys(d.Inputs))
+	proc.strings = stringFormats(d.Outputs)
 	for id, out := range d.Outputs {
 		if !idPattern.MatchString(id) {
 			return nil, fmt.Errorf("process %s: output id %q: letters, digits and . _ ~ : - only", d.ID, id)

@@ -82,17 +82,18 @@ func (h *Host) outputs(in *instance, a job.Attempt, values wire.Values) map[stri
 				"output", strings.ToValidUTF8(id[:min(len(id), 200)], "\uFFFD"))
 			continue
 		}
-		if v.MediaType == "" {
-			v.MediaType = mediaTypeOf(v, a.Outputs[id])
+		value := a.Process.AsDeclared(id, job.Value(v), a.Outputs[id])
+		if value.MediaType == "" {
+			value.MediaType = mediaTypeOf(value, a.Outputs[id])
 		}
-		out[id] = job.Value(v)
+		out[id] = value
 	}
 	return out
 }
 
 // mediaTypeOf fills in what a plugin left out: JSON for JSON, else what the
 // client wanted, else just bytes.
-func mediaTypeOf(v wire.Value, wanted string) string {
+func mediaTypeOf(v job.Value, wanted string) string {
 	switch {
 	case v.JSON != nil || v.File != "":
 		return "application/json"
