@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -40,7 +41,9 @@ func TestASignalLetsWorkEnd(t *testing.T) {
 	if err := s.end(t, syscall.SIGTERM); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
-	if a := <-request; a.err != nil || a.StatusCode != 200 || !strings.HasPrefix(string(a.body), "1.") {
+	a := <-request
+	var slept float64 // seconds; more on a busy machine
+	if a.err != nil || a.StatusCode != 200 || json.Unmarshal(a.body, &slept) != nil || slept < 1 {
 		t.Errorf("the request was answered with %v, %v", a.reply, a.err)
 	}
 	s = startServer(t, dir, nil)
