@@ -153,25 +153,9 @@ func (c Config) Validate() error {
 	if _, err := level(c.LogLevel); err != nil {
 		fault("log-level", "%q is not debug, info, warn or error", c.LogLevel)
 	}
-	for _, n := range []struct {
-		key   string
-		value int64
-	}{{"max-body", c.MaxBody}, {"reference-max-bytes", c.ReferenceMaxBytes}} {
-		if n.value < 1 {
-			fault(n.key, "%d is not a number of bytes from 1", n.value)
-		}
-	}
 	if err := c.references().Validate(); err != nil {
 		for line := range strings.Lines(err.Error()) { // each begins with the name of a list
 			faults = append(faults, errors.New("reference-"+strings.TrimSpace(line)))
-		}
-	}
-	for _, n := range []struct {
-		key   string
-		value int
-	}{{"queue-limit", c.QueueLimit}, {"sync-slots", c.SyncSlots}, {"callback-tries", c.CallbackTries}} {
-		if n.value < 1 {
-			fault(n.key, "%d is not a number from 1", n.value)
 		}
 	}
 	for _, s := range c.Compat {
@@ -189,6 +173,28 @@ func (c Config) Validate() error {
 			fault("callback-secret", "%v", err)
 		}
 	}
+	c.validateNumbers(fault)
+	return errors.Join(faults...)
+}
+
+// validateNumbers reports the sizes, counts and times that are out of range.
+func (c Config) validateNumbers(fault func(key, format string, args ...any)) {
+	for _, n := range []struct {
+		key   string
+		value int64
+	}{{"max-body", c.MaxBody}, {"reference-max-bytes", c.ReferenceMaxBytes}} {
+		if n.value < 1 {
+			fault(n.key, "%d is not a number of bytes from 1", n.value)
+		}
+	}
+	for _, n := range []struct {
+		key   string
+		value int
+	}{{"queue-limit", c.QueueLimit}, {"sync-slots", c.SyncSlots}, {"callback-tries", c.CallbackTries}} {
+		if n.value < 1 {
+			fault(n.key, "%d is not a number from 1", n.value)
+		}
+	}
 	if c.Slots < 0 {
 		fault("slots", "%d is negative", c.Slots)
 	}
@@ -200,7 +206,6 @@ func (c Config) Validate() error {
 			fault(d.key, "%s is not a duration above zero", d.value)
 		}
 	}
-	return errors.Join(faults...)
 }
 
 // references is the policy for the servers that inputs come from.

@@ -122,19 +122,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}); err != nil {
 		return nil, err
 	}
-	proxies, err := c.proxies()
-	if err != nil {
-		return nil, err
-	}
-	key, err := cursorKey(data)
-	if err != nil {
-		return nil, err
-	}
-	if p.api, err = api.New(api.Config{
-		CursorKey: key, TrustedProxies: proxies, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
-		Service: p.jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
-		MaxBody: c.MaxBody, SpoolDir: dir("spool"), CITE10: slices.Contains(c.Compat, CompatCITE10), Pygeoapi: pygeoapi, Logger: log,
-	}); err != nil {
+	if p.api, err = newAPI(c, data, p.jobs, log); err != nil {
 		return nil, err
 	}
 	p.requests = newRequests(p.api)
@@ -144,6 +132,25 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		ReadHeaderTimeout: headerDeadline, IdleTimeout: idleDeadline, MaxHeaderBytes: maxHeader,
 	}
 	return p, nil
+}
+
+// newAPI makes the part that speaks HTTP; data is the absolute path of the data
+// directory.
+func newAPI(c Config, data string, jobs *job.Service, log *slog.Logger) (*api.API, error) {
+	proxies, err := c.proxies()
+	if err != nil {
+		return nil, err
+	}
+	key, err := cursorKey(data)
+	if err != nil {
+		return nil, err
+	}
+	return api.New(api.Config{
+		Service: jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
+		MaxBody: c.MaxBody, SpoolDir: filepath.Join(data, "spool"), Logger: log,
+		CursorKey: key, TrustedProxies: proxies, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
+		CITE10: slices.Contains(c.Compat, CompatCITE10), Pygeoapi: slices.Contains(c.Compat, CompatPygeoapi),
+	})
 }
 
 func empty(dir string) error {
