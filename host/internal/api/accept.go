@@ -1,6 +1,10 @@
 package api
 
-import "strings"
+import (
+	"strings"
+
+	"geomill/host/internal/job"
+)
 
 // Media types that are named in more than one place.
 const (
@@ -148,14 +152,10 @@ func sameType(a, b string) bool {
 	return strings.EqualFold(am, bm) && strings.EqualFold(as, bs)
 }
 
-// isJSON reports whether values of a media type are JSON text.
+// isJSON reports whether values of a media type are JSON text, as those without
+// one are.
 func isJSON(mediaType string) bool {
-	if mediaType == "" || mediaType == mediaJSON {
-		return true
-	}
-	main, sub := splitType(mediaType)
-	sub = strings.ToLower(sub)
-	return strings.EqualFold(main, "application") && sub == "json" || strings.HasSuffix(sub, "+json")
+	return mediaType == "" || mediaType == mediaJSON || job.IsJSON(mediaType)
 }
 
 // isText reports whether bytes of a media type can be a JSON string as they are.

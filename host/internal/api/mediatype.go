@@ -41,19 +41,6 @@ func quoteParameter(s string) string {
 	return `"` + s + `"`
 }
 
-// canonicalType returns a media type in a form that can be compared: without
-// regard to case and blanks, and without the charset that everything here has.
-func canonicalType(t string) string {
-	name, params, err := mime.ParseMediaType(t)
-	if err != nil {
-		return strings.ToLower(strings.TrimSpace(t))
-	}
-	if strings.EqualFold(params["charset"], "utf-8") {
-		delete(params, "charset")
-	}
-	return mime.FormatMediaType(name, params)
-}
-
 // disposition returns the Content-Disposition of an output, or "" for what
 // browsers show best without one: JSON and plain text. Pictures are shown but
 // have a name; everything else is saved, HTML too, since a process may put

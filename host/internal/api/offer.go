@@ -197,7 +197,7 @@ func (f outputFormat) hasType(mediaType string) bool {
 		return true
 	}
 	if strings.Contains(f.mediaType, ";") && strings.Contains(mediaType, ";") {
-		return canonicalType(f.mediaType) == canonicalType(mediaType)
+		return job.CanonicalType(f.mediaType) == job.CanonicalType(mediaType)
 	}
 	return sameType(f.mediaType, mediaType)
 }

@@ -2,7 +2,6 @@ package job
 
 import (
 	"encoding/json"
-	"mime"
 	"slices"
 	"strings"
 
@@ -87,8 +86,7 @@ func (c inputCheck) isText() bool {
 
 // isJSON reports whether the check is for JSON values.
 func (c inputCheck) isJSON() bool {
-	t := plainType(c.media)
-	return t == "" || t == "application/json" || strings.HasSuffix(t, "+json")
+	return c.media == "" || IsJSON(c.media)
 }
 
 // choose returns the check for a value: of the alternatives of its media type
@@ -115,10 +113,9 @@ func (c inputCheck) choose(text []byte, media string) (chosen inputCheck, ok boo
 // isFor reports whether values of a media type are for this alternative.
 func (c inputCheck) isFor(media string) bool {
 	if c.media == "" {
-		t := plainType(media)
-		return t == "application/json" || t == "text/plain" || strings.HasSuffix(t, "+json")
+		return IsJSON(media) || essence(media) == "text/plain"
 	}
-	return sameType(c.media, media)
+	return CanonicalType(c.media) == CanonicalType(media)
 }
 
 // mediaTypes lists the media types of the alternatives.
@@ -134,27 +131,6 @@ func (c inputCheck) mediaTypes() string {
 		}
 	}
 	return strings.Join(names, " or ")
-}
-
-// plainType is a media type in lower case, without parameters.
-func plainType(t string) string {
-	t, _, _ = strings.Cut(t, ";")
-	return strings.ToLower(strings.TrimSpace(t))
-}
-
-// sameType compares media types with their parameters, whatever their case and
-// blanks. That text is in UTF-8 need not be said.
-func sameType(a, b string) bool { return canonicalType(a) == canonicalType(b) }
-
-func canonicalType(t string) string {
-	name, params, err := mime.ParseMediaType(t)
-	if err != nil {
-		return plainType(t)
-	}
-	if strings.EqualFold(params["charset"], "utf-8") {
-		delete(params, "charset")
-	}
-	return mime.FormatMediaType(name, params)
 }
 
 // isBase64 reports whether a JSON value is a string of base64.

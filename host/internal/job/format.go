@@ -60,7 +60,7 @@ func formatsOf(raw json.RawMessage, depth int) []format {
 	case w.ContentEncoding == "base64" || w.ContentEncoding == "binary":
 		f.form = asBytes
 		found = append(found, f)
-	case admitsString(w.Type) || w.Type == nil && f.media != "" && !isJSON(essence(f.media)):
+	case admitsString(w.Type) || w.Type == nil && f.media != "" && !IsJSON(f.media):
 		f.form = asText
 		found = append(found, f)
 	}
@@ -118,8 +118,8 @@ func agree(declared, sent string) (media string, ok bool) {
 		return sent, true
 	case d == s && len(sent) > len(declared):
 		return sent, true // with its parameters
-	case sent == "", d == s, isOctets(s), s == "text/plain" && (isTextual(d) || isJSON(d)),
-		isJSON(d) && isJSON(s), isXML(d) && isXML(s):
+	case sent == "", d == s, isOctets(s), s == "text/plain" && (isTextual(d) || IsJSON(d)),
+		IsJSON(d) && IsJSON(s), isXML(d) && isXML(s):
 		return declared, true
 	}
 	return "", false
@@ -144,7 +144,7 @@ func (c inputCheck) read(content string) (f format, media string, ok bool) {
 		return c.formats[anything], content, true
 	case c.binary:
 		return format{}, "", false
-	case isJSON(kind):
+	case IsJSON(kind):
 		return format{form: asJSON}, "", true
 	case anything >= 0:
 		return c.formats[anything], content, true
@@ -195,12 +195,6 @@ func isMedia(text string) bool {
 	return len(text) <= maxMedia && normalMedia(text) != "" && !strings.Contains(essence(text), "*")
 }
 
-// essence is a media type in lower case, without parameters.
-func essence(media string) string {
-	media, _, _ = strings.Cut(media, ";")
-	return strings.ToLower(strings.TrimSpace(media))
-}
-
 // sameMedia reports whether content of type b is of type a: the parameters that
 // both have are equal.
 func sameMedia(a, b string) bool {
@@ -218,10 +212,6 @@ func sameMedia(a, b string) bool {
 }
 
 func isOctets(kind string) bool { return kind == octets || kind == "binary/octet-stream" }
-
-func isJSON(kind string) bool {
-	return kind == "application/json" || strings.HasSuffix(kind, "+json")
-}
 
 func isXML(kind string) bool {
 	return kind == "application/xml" || kind == "text/xml" || strings.HasSuffix(kind, "+xml")

@@ -14,7 +14,7 @@ func stringFormats(outputs map[string]ogc.Output) map[string][]format {
 	all := map[string][]format{}
 	for id, out := range outputs {
 		found := slices.DeleteFunc(formatsOf(out.Schema, maxAlternatives), func(f format) bool {
-			return f.media == "" || isJSON(essence(f.media))
+			return f.media == "" || IsJSON(f.media)
 		})
 		if len(found) > 0 {
 			all[id] = found
@@ -32,7 +32,7 @@ func (p *Process) AsDeclared(id string, v Value, wanted string) Value {
 		return v
 	}
 	for _, f := range p.strings[id] {
-		if wanted == "" && f.schema != nil || wanted != "" && normalMedia(wanted) != f.media {
+		if wanted == "" && f.schema != nil || wanted != "" && CanonicalType(wanted) != CanonicalType(f.media) {
 			continue // one of several formats, and the client did not choose it
 		}
 		var text string

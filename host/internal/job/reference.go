@@ -173,7 +173,7 @@ func (r *Reference) request(l link) (wrong []misfit) {
 	switch kind := essence(r.Header["Content-Type"]); {
 	case kind == "":
 		r.Header["Content-Type"] = "application/json"
-	case !isJSON(kind):
+	case !IsJSON(kind):
 		var characters string
 		if json.Unmarshal(l.Body, &characters) != nil {
 			return append(wrong, misfit{"/body", "must be a string, as its content type is not JSON"})

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 
 	"geomill/host/internal/job"
@@ -23,7 +22,7 @@ func (h *Host) checkFiles(ctx context.Context, outputs map[string]job.Value) err
 	}
 	for _, id := range slices.Sorted(maps.Keys(outputs)) {
 		v := outputs[id]
-		if v.File == "" || !isJSON(v.MediaType) {
+		if v.File == "" || !job.IsJSON(v.MediaType) {
 			continue
 		}
 		err := h.checkFile(ctx, v)
@@ -67,12 +66,4 @@ func (u *until) Read(p []byte) (int, error) {
 		return 0, context.Cause(u.ctx)
 	}
 	return u.r.Read(p)
-}
-
-// isJSON reports whether values of a media type are JSON text: application/json
-// or a type with the suffix +json (RFC 6839, section 3.1).
-func isJSON(mediaType string) bool {
-	mediaType, _, _ = strings.Cut(mediaType, ";")
-	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
-	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
 }
