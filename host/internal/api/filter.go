@@ -15,34 +15,25 @@ import (
 // duration-definition). some is false when no job of this server can match.
 func parseFilter(q url.Values, now time.Time) (f job.Filter, some bool, err error) {
 	f.Now = now
-	types, err := listParameter(q, "type")
-	if err != nil {
-		return f, false, err
-	}
+	var errs [6]error
+	var types, statuses []string
+	types, errs[0] = listParameter(q, "type")
 	some = len(types) == 0 || slices.Contains(types, "process")
-	if f.ProcessIDs, err = listParameter(q, "processID"); err != nil {
-		return f, false, err
-	}
-	statuses, err := listParameter(q, "status")
-	if err != nil {
-		return f, false, err
-	}
+	f.ProcessIDs, errs[1] = listParameter(q, "processID")
+	statuses, errs[2] = listParameter(q, "status")
 	for _, s := range statuses {
 		if !ogc.Status(s).Valid() {
-			return f, false, badParameter("status", "must be accepted, running, successful, failed or dismissed")
+			errs[2] = badParameter("status", "must be accepted, running, successful, failed or dismissed")
 		}
 		f.Statuses = append(f.Statuses, ogc.Status(s))
 	}
 	if v, given := q["datetime"]; given {
-		if f.CreatedFrom, f.CreatedTo, err = parseInterval(v[0]); err != nil {
-			return f, false, err
-		}
+		f.CreatedFrom, f.CreatedTo, errs[3] = parseInterval(v[0])
 	}
-	if f.MinDuration, err = durationParameter(q, "minDuration"); err != nil {
-		return f, false, err
-	}
-	if f.MaxDuration, err = durationParameter(q, "maxDuration"); err != nil {
-		return f, false, err
+	f.MinDuration, errs[4] = durationParameter(q, "minDuration")
+	f.MaxDuration, errs[5] = durationParameter(q, "maxDuration")
+	if err := badParameters(errs[:]...); err != nil {
+		return job.Filter{}, false, err
 	}
 	if (f.MinDuration != nil || f.MaxDuration != nil) && len(statuses) == 0 {
 		// An accepted job may have been started before: it waits for another attempt.

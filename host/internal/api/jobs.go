@@ -13,11 +13,8 @@ import (
 // jobList answers GET /jobs (1.0 /req/job-list/job-list-op, job-list-success).
 func (a *API) jobList(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	l, err := a.listing(r, "/jobs")
-	if err != nil {
-		return err
-	}
-	filter, some, err := parseFilter(l.query, a.config.Now())
-	if err != nil {
+	filter, some, wrong := parseFilter(l.query, a.config.Now())
+	if err := badParameters(err, wrong); err != nil {
 		return err
 	}
 	var page job.Page

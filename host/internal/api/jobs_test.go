@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -182,5 +183,16 @@ func TestProcessListIsPagedBothWays(t *testing.T) {
 	}
 	if got := decode[ogc.ProcessList](t, do(t, a, "GET", "/processes", "")); len(got.Processes) != 10 {
 		t.Errorf("%d processes by default", len(got.Processes))
+	}
+}
+
+func TestAllWrongParametersOfAListAreNamed(t *testing.T) {
+	t.Parallel()
+	w := do(t, newAPI(t, hello(t)), "GET", "/jobs?limit=0&cursor=x&status=odd&datetime=../..&minDuration=-1&maxDuration=a&type=,&processID=,", "")
+	detail := wantProblem(t, w, http.StatusBadRequest, ogc.InvalidQueryParameterValue).Detail
+	for _, name := range []string{"limit", "cursor", "status", "datetime", "minDuration", "maxDuration", "type", "processID"} {
+		if !strings.Contains(detail, "parameter "+name+": ") {
+			t.Errorf("%s is not named in %q", name, detail)
+		}
 	}
 }

@@ -28,13 +28,10 @@ func (a *API) listing(r *http.Request, path string) (l listing, err error) {
 	if l.query, err = query(r); err != nil {
 		return l, err
 	}
-	if l.limit, err = a.pageLimit(l.query); err != nil {
-		return l, err
-	}
-	if l.cursor, err = a.parseCursor(path, l.query); err != nil {
-		return l, err
-	}
-	return l, jsonOnly(r, l.query)
+	var limit, cursor error
+	l.limit, limit = a.pageLimit(l.query)
+	l.cursor, cursor = a.parseCursor(path, l.query)
+	return l, badParameters(limit, cursor, jsonOnly(r, l.query))
 }
 
 // pageLimit reads the parameter limit: larger values are lowered to the largest

@@ -43,6 +43,30 @@ func badParameter(name, message string) *problem {
 	return typedProblem(http.StatusBadRequest, ogc.InvalidQueryParameterValue, "parameter "+name+": "+message)
 }
 
+// badParameters is the 400 for all wrong parameters of a query together. An error
+// of another kind comes before them.
+func badParameters(errs ...error) error {
+	var wrong []string
+	var first error
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		p, ok := errors.AsType[*problem](err)
+		if !ok || p.Type != ogc.InvalidQueryParameterValue {
+			return err
+		}
+		if first == nil {
+			first = err
+		}
+		wrong = append(wrong, p.Detail)
+	}
+	if len(wrong) < 2 {
+		return first
+	}
+	return typedProblem(http.StatusBadRequest, ogc.InvalidQueryParameterValue, strings.Join(wrong, "; "))
+}
+
 // badQuery is the 400 for a query that cannot be taken apart.
 func badQuery(err error) *problem {
 	return typedProblem(http.StatusBadRequest, ogc.InvalidQueryParameterValue, "query: "+err.Error())
