@@ -19,7 +19,8 @@ func headerType(v job.Value) string {
 	}
 	name, params, err := mime.ParseMediaType(t)
 	if err == nil && isPlainType(name) {
-		if t = mime.FormatMediaType(name, params); t != "" {
+		// A tab within quotes survives the two.
+		if t = mime.FormatMediaType(name, params); t != "" && !strings.Contains(t, "\t") {
 			return t
 		}
 	}

@@ -221,6 +221,7 @@ func TestMediaTypesAreFitForHeaders(t *testing.T) {
 		`multipart/x; type="a/b"`:                    `multipart/x; type="a/b"`,
 		"text/plain\r\nSet-Cookie: a=b":              mediaBytes,
 		"text/plain; a=\"b\r\nSet-Cookie: a=b\"":     mediaBytes,
+		"text/plain; a=\"\t\"":                       mediaBytes,
 		"nonsense":                                   mediaBytes,
 		"a/b/c":                                      mediaBytes,
 		"text/pl\u00e4in":                            mediaBytes,
