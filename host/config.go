@@ -84,6 +84,10 @@ type Config struct {
 	CallbackSecret Secret `yaml:"callback-secret"`
 	// CallbackTries is how often a callback is tried before it is given up.
 	CallbackTries int `yaml:"callback-tries"`
+
+	// Processes is what the operator decides about single processes, by id,
+	// and about all others, by AllProcesses.
+	Processes map[string]ProcessConfig `yaml:"processes"`
 }
 
 // CompatCITE10 leaves out what the conformance suite of version 1.0 misreads:
@@ -174,6 +178,7 @@ func (c Config) Validate() error {
 		}
 	}
 	c.validateNumbers(fault)
+	c.validateProcesses(fault)
 	return errors.Join(faults...)
 }
 

@@ -104,7 +104,7 @@ func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
 	got, standard := reflect.ValueOf(byFlag), reflect.ValueOf(host.Default())
 	for i := range got.NumField() {
 		f := got.Type().Field(i)
-		if fileOnly := f.Name == "Title" || f.Name == "Description" || f.Name == "CallbackSecret"; !fileOnly && reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface()) {
+		if fileOnly := f.Name == "Title" || f.Name == "Description" || f.Name == "CallbackSecret" || f.Name == "Processes"; !fileOnly && reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface()) {
 			t.Errorf("%s keeps its default", f.Name)
 		}
 	}

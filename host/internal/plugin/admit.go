@@ -45,7 +45,7 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bo
 			return nil, err
 		}
 	}
-	list, refused := processesOf(d, exe.hash)
+	list, refused := processesOf(d, exe.hash, h.cfg.Policy)
 	if len(refused) > 0 && (replaces || len(list) == 0) {
 		return nil, errors.New(refused[0].Reason)
 	}

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"geomill/host/internal/job"
 )
 
 // Config says where plugins are and how patient the host is with them. Zero
@@ -26,7 +28,10 @@ type Config struct {
 	// Env is added to the small environment of plugins, as NAME=value. The
 	// environment of the host is not passed on.
 	Env []string
-	Log *slog.Logger
+	// Policy is what the operator makes of what the author of a process
+	// wishes; nil takes every wish.
+	Policy func(processID string, wish job.Policy) job.Policy
+	Log    *slog.Logger
 	// CheckJSON reads to the end of what is to be one JSON value and says what
 	// is wrong with it, in memory that does not grow with it. Files that a
 	// plugin declares as JSON pass it, since they go into documents as they

@@ -115,13 +115,16 @@ func policyOf(w wire.Policy) (job.Policy, error) {
 	return p, nil
 }
 
+// decision is what an operator makes of a wish; see Config.Policy.
+type decision = func(processID string, wish job.Policy) job.Policy
+
 // processesOf makes the processes of a plugin ready. What is wrong with one
 // takes no other down: refused says why, by process id.
-func processesOf(d description, hash string) (list []*job.Process, refused []ProcessStatus) {
+func processesOf(d description, hash string, decide decision) (list []*job.Process, refused []ProcessStatus) {
 	from := job.Plugin{Name: d.Info.Name, Version: d.Info.Version, Hash: hash}
 	seen := map[string]bool{}
 	for _, w := range d.Processes {
-		p, err := processOf(w.Description, w.Policy, from)
+		p, err := processOf(w.Description, w.Policy, decide, from)
 		if err == nil && seen[p.ID] {
 			err = fmt.Errorf("process %s is listed twice", p.ID)
 		}
@@ -135,10 +138,13 @@ func processesOf(d description, hash string) (list []*job.Process, refused []Pro
 	return list, refused
 }
 
-func processOf(d ogc.Process, w wire.Policy, from job.Plugin) (*job.Process, error) {
+func processOf(d ogc.Process, w wire.Policy, decide decision, from job.Plugin) (*job.Process, error) {
 	policy, err := policyOf(w)
 	if err != nil {
 		return nil, fmt.Errorf("process %s: %w", d.ID, err)
+	}
+	if decide != nil {
+		policy = decide(d.ID, policy)
 	}
 	return job.NewProcess(d, policy, from)
 }
