@@ -47,11 +47,12 @@ func FuzzExecuteDecoder(f *testing.F) {
 		if !wantAnswer(t, do(t, a, "POST", "/processes/hello-world/execution", body, "Content-Type: application/json"), body) {
 			return
 		}
-		var want struct{ Inputs map[string]json.RawMessage }
-		if err := json.Unmarshal([]byte(body), &want); err != nil {
+		var members map[string]json.RawMessage // a struct would take "iNputs" for inputs
+		if err := json.Unmarshal([]byte(body), &members); err != nil {
 			t.Fatalf("%q is accepted: %v", body, err)
 		}
-		if len(given.Inputs) < len(want.Inputs) {
+		var want map[string]json.RawMessage
+		if json.Unmarshal(members["inputs"], &want) == nil && len(given.Inputs) < len(want) {
 			t.Fatalf("%q: inputs %v", body, given.Inputs)
 		}
 	})
