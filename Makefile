@@ -81,6 +81,11 @@ proto: ## generate Go from proto/*.proto
 .PHONY: bench
 bench: ## the figures, each beside its yardstick
 	go test -run '^$$' -bench . -benchtime 2s ./host/internal/... ./sdk/...
+	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./host
+
+.PHONY: chaos
+chaos: ## kill and load the built server for longer than the tests do (about half an hour)
+	GEOMILL_CHAOS_ROUNDS=200 GEOMILL_SOAK=10m go test -count 1 -timeout 60m -v -run 'TestKillsLoseNoJobAndRunNoneTwice|TestLoadLeavesNothingBehind' ./host
 
 .PHONY: clean
 clean: ## remove build/

@@ -2,91 +2,10 @@ package host_test
 
 import (
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 )
-
-// TestAKilledHostLosesNoAcceptedJob kills the server at some moment while 16
-// clients submit jobs, several times on one data directory. Every job that was
-// answered with 201 is there afterwards and ends.
-func TestAKilledHostLosesNoAcceptedJob(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	random := rand.New(rand.NewPCG(3, 1))
-	accepted := map[string]string{} // job to name
-	for round := range 6 {
-		s := startServer(t, dir, []string{"hello-world", "echo"})
-		for path, name := range submitUntilKilled(t, s, round, 1+random.Int64N(150)) {
-			accepted[path] = name
-		}
-	}
-	s := startServer(t, dir, []string{"hello-world", "echo"})
-	c := newWeb(t, s.url)
-	for path, name := range accepted {
-		end := c.await(t, path, "successful", "failed")
-		if end.Status == "failed" { // it was running in too many crashes
-			if !strings.Contains(end.Message, "crashed") {
-				t.Errorf("%s failed: %s", path, end.Message)
-			}
-			continue
-		}
-		if r := c.must(t, 200, "GET", path+"/results", ""); !strings.Contains(string(r.body), "Hello "+name+"!") {
-			t.Errorf("%s: %v, want %s", path, r, name)
-		}
-	}
-	if r := c.must(t, 200, "GET", "/jobs?status=accepted,running", ""); !strings.Contains(string(r.body), `"jobs":[]`) {
-		t.Errorf("jobs that do not end: %v", r)
-	}
-	c.http.CloseIdleConnections()
-	s.settles(t, c, openFiles(t, s.cmd.Process.Pid))
-	if err := s.end(t, syscall.SIGTERM); err != nil {
-		t.Errorf("the server ended with %v", err)
-	}
-}
-
-// submitUntilKilled kills the server once n jobs are accepted, while 16 clients
-// submit more. It returns all that were.
-func submitUntilKilled(t *testing.T, s *server, round int, n int64) map[string]string {
-	c := newWeb(t, s.url)
-	var mu sync.Mutex
-	accepted := map[string]string{}
-	var count atomic.Int64
-	var clients sync.WaitGroup
-	for i := range 16 {
-		clients.Go(func() {
-			for k := 0; ; k++ {
-				name := fmt.Sprintf("%d-%d-%d", round, i, k)
-				path, inputs := hello, `{"name":"`+name+`"}`
-				if i%4 == 0 { // large enough to be a file
-					path, inputs = echo, `{"text":"Hello `+name+`!`+strings.Repeat(" ", 300<<10)+`"}`
-				}
-				r, err := c.send("POST", path, `{"inputs":`+inputs+`}`, "Prefer", "respond-async")
-				if err != nil {
-					return // killed
-				}
-				if r.StatusCode != 201 {
-					t.Errorf("%v, want 201", r)
-					return
-				}
-				mu.Lock()
-				accepted[r.job()] = name
-				mu.Unlock()
-				if count.Add(1) == n {
-					_ = s.cmd.Process.Kill()
-				}
-			}
-		})
-	}
-	clients.Wait()
-	_ = s.wait(t)
-	s.leavesNothing(t)
-	return accepted
-}
 
 // TestAKilledPluginFailsOnlyItsJobs kills instances while they run jobs: those
 // that may not run again fail and say why, others do, the rest goes on.
