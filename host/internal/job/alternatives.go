@@ -91,10 +91,10 @@ func (c inputCheck) isJSON() bool {
 
 // choose returns the check for a value: of the alternatives of its media type
 // the first that it matches, else the first. ok is false when there is none of
-// that media type.
+// that media type, which may be empty.
 func (c inputCheck) choose(text []byte, media string) (chosen inputCheck, ok bool) {
 	if len(c.alternatives) == 0 {
-		return c, true
+		return c, media == "" || c.media == "" || isOctets(essence(c.media)) || sameMedia(c.media, media) || IsJSON(c.media) && IsJSON(media)
 	}
 	for _, a := range c.alternatives {
 		if media != "" && !a.isFor(media) {
@@ -118,8 +118,11 @@ func (c inputCheck) isFor(media string) bool {
 	return CanonicalType(c.media) == CanonicalType(media)
 }
 
-// mediaTypes lists the media types of the alternatives.
+// mediaTypes lists the media types of the alternatives, or the only one.
 func (c inputCheck) mediaTypes() string {
+	if len(c.alternatives) == 0 {
+		return c.media
+	}
 	var names []string
 	for _, a := range c.alternatives {
 		name := a.media

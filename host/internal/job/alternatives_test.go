@@ -234,3 +234,30 @@ func TestOutputsHaveACardinality(t *testing.T) {
 		d = ogc.Process{}
 	}
 }
+
+func TestAValueIsOfTheOnlyFormatOfItsInput(t *testing.T) {
+	t.Parallel()
+	const (
+		image = `{"type":"string","contentEncoding":"base64","contentMediaType":"image/tiff"}`
+		table = `{"type":"string","contentMediaType":"text/csv"}`
+		point = `{"type":"object","required":["type"],"contentMediaType":"application/geo+json"}`
+		bytes = `{"type":"string","contentEncoding":"base64","contentMediaType":"application/octet-stream"}`
+	)
+	for _, c := range []struct {
+		schema, text string
+		taken        bool
+	}{
+		{image, `{"value":"aGk=","mediaType":"image/tiff; application=geotiff"}`, true},
+		{image, `{"value":"aGk=","mediaType":"image/png"}`, false},
+		{table, `{"value":"a,b","mediaType":"TEXT/csv"}`, true},
+		{table, `{"value":"a,b","mediaType":"text/plain"}`, false},
+		{point, `{"value":{"type":"Point"},"mediaType":"application/json"}`, true},
+		{point, `{"value":{"type":"Point"},"mediaType":"application/gml+xml"}`, false},
+		{bytes, `{"value":"aGk=","mediaType":"image/png"}`, true},
+	} {
+		_, faults := takeOne(t, inputOf(c.schema), c.text)
+		if taken := len(faults) == 0; taken != c.taken || !taken && faults[0].Pointer != "/inputs/in/mediaType" {
+			t.Errorf("%s for %s: %+v", c.text, c.schema, faults)
+		}
+	}
+}

