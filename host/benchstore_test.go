@@ -125,6 +125,36 @@ func BenchmarkStored(b *testing.B) {
 	})
 }
 
+// BenchmarkAcceptStored is the rate at which 16 clients have jobs accepted by a
+// host that has a million already, against one that began with none.
+func BenchmarkAcceptStored(b *testing.B) {
+	var addr [2]string
+	for i, n := range []int{0, 1_000_000} {
+		dir := b.TempDir()
+		fill(b, filepath.Join(dir, "data", "store"), n)
+		addr[i] = startHost(b, dir, []string{"sleep"}, "--slots", "1", "--queue-limit", "100000000").addr
+	}
+	k := post("/processes/sleep/execution", `{"inputs":{"seconds":86000}}`, "Prefer: respond-async\r\n")
+	k.status = "201"
+	var rates, ratios []float64
+	for i := range rounds + 1 {
+		var rate [2]float64
+		for h := range addr {
+			l, err := drive(addr[h], 16, window, k)
+			if err != nil {
+				b.Fatal(err)
+			}
+			rate[h] = l.perSecond
+		}
+		if i > 0 {
+			rates, ratios = append(rates, rate[1]), append(ratios, rate[1]/rate[0])
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(rates), "jobs/s")
+	b.ReportMetric(median(ratios), "x-empty")
+}
+
 // fill makes a store with n finished jobs and returns the id of one from the
 // middle.
 func fill(b *testing.B, dir string, n int) (middle string) {
