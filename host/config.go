@@ -53,6 +53,13 @@ type Config struct {
 	RecordSync bool `yaml:"record-sync"`
 	// Timeout is how long an attempt may take unless its process says so.
 	Timeout time.Duration `yaml:"timeout"`
+	// MaxTimeout is the longest time that a request may ask for (Prefer:
+	// timeout=SECONDS) where its process says nothing else. 0, or less than the
+	// process has anyway, lets requests only shorten it.
+	MaxTimeout time.Duration `yaml:"max-timeout"`
+	// ShowStderr lets clients read, in the exception of a job, what its plugin
+	// wrote last before it crashed. Jobs of other clients may have run in it.
+	ShowStderr bool `yaml:"show-stderr"`
 	// Grace is the time between asking work to stop and stopping it.
 	Grace time.Duration `yaml:"grace"`
 	// Drain is how long requests and jobs may go on after a signal.
@@ -114,6 +121,7 @@ func Default() Config {
 		QueueLimit:  100_000,
 		SyncSlots:   256,
 		Timeout:     time.Hour,
+		ShowStderr:  true,
 		Grace:       5 * time.Second,
 		Drain:       10 * time.Second,
 
@@ -202,6 +210,9 @@ func (c Config) validateNumbers(fault func(key, format string, args ...any)) {
 	}
 	if c.Slots < 0 {
 		fault("slots", "%d is negative", c.Slots)
+	}
+	if c.MaxTimeout < 0 {
+		fault("max-timeout", "%s is negative", c.MaxTimeout)
 	}
 	for _, d := range []struct {
 		key   string

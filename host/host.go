@@ -90,6 +90,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	pygeoapi := slices.Contains(c.Compat, CompatPygeoapi)
 	if p.plugins, err = plugin.New(plugin.Config{
 		Dir: c.Plugins, CacheDir: dir("cache"), CheckJSON: api.CheckJSON, Policy: c.policy, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
+		HideStderr: !c.ShowStderr,
 	}); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
@@ -117,7 +118,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		Catalog: p.plugins, Executor: p.plugins, Store: p.store, Queue: store.NewQueue(store.QueueConfig{Limit: c.QueueLimit}),
 		Callbacks: p.calls, Logger: log, Dir: dir("jobs"),
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync || pygeoapi,
-		Timeout: c.Timeout, Grace: c.Grace, Drain: c.Drain,
+		Timeout: c.Timeout, MaxTimeout: c.MaxTimeout, Grace: c.Grace, Drain: c.Drain,
 		Fetcher: fetcher, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,
 	}); err != nil {
 		return nil, err

@@ -20,9 +20,17 @@ type ProcessConfig struct {
 	Timeout *time.Duration `yaml:"timeout"`
 	// Slots is how many of its jobs run at once; 0 sets no limit of its own.
 	Slots *int `yaml:"slots"`
-	// RetryAttempts is how often a job may be run again after its plugin or
-	// the host died.
+	// MaxTimeout is the longest time that a request may ask for.
+	MaxTimeout *time.Duration `yaml:"max-timeout"`
+	// RetryAttempts is how often a job may be run again after a failure of
+	// RetryOn.
 	RetryAttempts *int `yaml:"retry-attempts"`
+	// RetryBackoff is the time before the second attempt; it doubles for each
+	// further one.
+	RetryBackoff *time.Duration `yaml:"retry-backoff"`
+	// RetryOn lists the failures after which a job is run again: plugin, host,
+	// process, memory, timeout.
+	RetryOn *[]string `yaml:"retry-on"`
 	// Deterministic says that equal inputs give equal outputs.
 	Deterministic *bool `yaml:"deterministic"`
 }
@@ -34,7 +42,15 @@ func (c Config) policy(id string, p job.Policy) job.Policy {
 		set := c.Processes[key]
 		override(&p.Timeout, set.Timeout)
 		override(&p.MaxConcurrency, set.Slots)
+		override(&p.MaxTimeout, set.MaxTimeout)
 		override(&p.RetryAttempts, set.RetryAttempts)
+		override(&p.RetryBackoff, set.RetryBackoff)
+		if set.RetryOn != nil {
+			p.RetryOn = []job.FailureKind{}
+			for _, cause := range *set.RetryOn {
+				p.RetryOn = append(p.RetryOn, job.FailureKind(cause))
+			}
+		}
 		override(&p.Deterministic, set.Deterministic)
 	}
 	return p
@@ -51,8 +67,20 @@ func (c Config) validateProcesses(fault func(key, format string, args ...any)) {
 	for _, id := range slices.Sorted(maps.Keys(c.Processes)) {
 		p := c.Processes[id]
 		at := func(key string) string { return fmt.Sprintf("processes.%s.%s", id, key) }
-		if p.Timeout != nil && *p.Timeout <= 0 {
-			fault(at("timeout"), "%s is not a duration above zero", *p.Timeout)
+		for _, d := range []struct {
+			key   string
+			value *time.Duration
+		}{{"timeout", p.Timeout}, {"max-timeout", p.MaxTimeout}, {"retry-backoff", p.RetryBackoff}} {
+			if d.value != nil && *d.value <= 0 {
+				fault(at(d.key), "%s is not a duration above zero", *d.value)
+			}
+		}
+		if p.RetryOn != nil {
+			for _, cause := range *p.RetryOn {
+				if !slices.Contains(job.RetryCauses(), job.FailureKind(cause)) {
+					fault(at("retry-on"), "%q is not one of %s", cause, job.RetryCauses())
+				}
+			}
 		}
 		for _, n := range []struct {
 			key   string

@@ -16,7 +16,8 @@ func TestTheOperatorDecidesOverTheAuthor(t *testing.T) {
 	c := Default()
 	c.Processes = map[string]ProcessConfig{
 		AllProcesses: {Timeout: new(time.Minute), Slots: new(2)},
-		"buffer":     {Timeout: new(time.Second), RetryAttempts: new(0), Deterministic: new(false)},
+		"buffer": {Timeout: new(time.Second), RetryAttempts: new(0), Deterministic: new(false),
+			MaxTimeout: new(time.Hour), RetryBackoff: new(time.Minute), RetryOn: &[]string{"memory", "timeout"}},
 	}
 	want := wish
 	want.Timeout, want.MaxConcurrency = time.Minute, 2
@@ -24,6 +25,7 @@ func TestTheOperatorDecidesOverTheAuthor(t *testing.T) {
 		t.Error(d)
 	}
 	want.Timeout, want.RetryAttempts, want.Deterministic = time.Second, 0, false
+	want.MaxTimeout, want.RetryBackoff, want.RetryOn = time.Hour, time.Minute, []job.FailureKind{job.OutOfMemory, job.TimedOut}
 	if d := cmp.Diff(want, c.policy("buffer", wish)); d != "" {
 		t.Error(d)
 	}
@@ -35,9 +37,9 @@ func TestTheOperatorDecidesOverTheAuthor(t *testing.T) {
 func TestWhatIsWrongWithAProcessIsNamed(t *testing.T) {
 	t.Parallel()
 	c := Default()
-	c.Processes = map[string]ProcessConfig{"b": {Timeout: new(time.Duration), Slots: new(-1)}, "a": {RetryAttempts: new(-2)}}
+	c.Processes = map[string]ProcessConfig{"b": {Timeout: new(time.Duration), Slots: new(-1)}, "a": {RetryAttempts: new(-2), RetryOn: &[]string{"crash"}}}
 	err := c.Validate()
-	want := "processes.a.retry-attempts: -2 is negative\nprocesses.b.timeout: 0s is not a duration above zero\nprocesses.b.slots: -1 is negative"
+	want := "processes.a.retry-on: \"crash\" is not one of [plugin host process memory timeout]\nprocesses.a.retry-attempts: -2 is negative\nprocesses.b.timeout: 0s is not a duration above zero\nprocesses.b.slots: -1 is negative"
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v", err)
 	}

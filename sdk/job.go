@@ -53,6 +53,22 @@ func (j *Job) Log() *slog.Logger {
 // The host removes it when the job has ended; output files may be in it.
 func (j *Job) Dir() (string, error) { return j.subdir("tmp") }
 
+// CheckpointDir returns a directory that is kept from one attempt of the job to
+// the next, also when the plugin or the host crashed in between, and makes it if
+// need be. The first attempt finds it empty. A job that is run only once, such as
+// a synchronous execution, gets one too, for that time. Write a file beside its
+// place, sync it and rename it: an attempt may end at any moment.
+func (j *Job) CheckpointDir() (string, error) {
+	dir := j.start.CheckpointDir
+	if dir == "" {
+		return j.subdir("checkpoint")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make checkpoint directory: %w", err)
+	}
+	return dir, nil
+}
+
 // Wants reports whether the client asked for an output. Others need not be
 // computed and are not sent.
 func (j *Job) Wants(output string) bool {

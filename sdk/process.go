@@ -57,6 +57,20 @@ const (
 	PerJob = wire.PerJob
 )
 
+// Causes for Policy.RetryOn.
+const (
+	// RetryPlugin: the plugin crashed, hung or broke its contract.
+	RetryPlugin = wire.RetryPlugin
+	// RetryHost: the host crashed or was stopped.
+	RetryHost = wire.RetryHost
+	// RetryProcess: the process returned an error marked by Retry.
+	RetryProcess = wire.RetryProcess
+	// RetryMemory: the plugin ran out of memory.
+	RetryMemory = wire.RetryMemory
+	// RetryTimeout: the attempt took too long.
+	RetryTimeout = wire.RetryTimeout
+)
+
 // Process is a process ready to be served. Make it with New or Raw.
 type Process struct {
 	description ogc.Process

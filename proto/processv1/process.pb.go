@@ -30,6 +30,70 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// RetryCause is a kind of failure after which a job may be run again.
+type RetryCause int32
+
+const (
+	RetryCause_RETRY_CAUSE_UNSPECIFIED RetryCause = 0
+	// The instance ended, hung or broke this contract.
+	RetryCause_RETRY_CAUSE_PLUGIN RetryCause = 1
+	// The host crashed or was stopped.
+	RetryCause_RETRY_CAUSE_HOST RetryCause = 2
+	// The process failed and said Failed.retryable.
+	RetryCause_RETRY_CAUSE_PROCESS RetryCause = 3
+	// The instance ended for want of memory.
+	RetryCause_RETRY_CAUSE_MEMORY RetryCause = 4
+	// The attempt took too long.
+	RetryCause_RETRY_CAUSE_TIMEOUT RetryCause = 5
+)
+
+// Enum value maps for RetryCause.
+var (
+	RetryCause_name = map[int32]string{
+		0: "RETRY_CAUSE_UNSPECIFIED",
+		1: "RETRY_CAUSE_PLUGIN",
+		2: "RETRY_CAUSE_HOST",
+		3: "RETRY_CAUSE_PROCESS",
+		4: "RETRY_CAUSE_MEMORY",
+		5: "RETRY_CAUSE_TIMEOUT",
+	}
+	RetryCause_value = map[string]int32{
+		"RETRY_CAUSE_UNSPECIFIED": 0,
+		"RETRY_CAUSE_PLUGIN":      1,
+		"RETRY_CAUSE_HOST":        2,
+		"RETRY_CAUSE_PROCESS":     3,
+		"RETRY_CAUSE_MEMORY":      4,
+		"RETRY_CAUSE_TIMEOUT":     5,
+	}
+)
+
+func (x RetryCause) Enum() *RetryCause {
+	p := new(RetryCause)
+	*p = x
+	return p
+}
+
+func (x RetryCause) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RetryCause) Descriptor() protoreflect.EnumDescriptor {
+	return file_processv1_process_proto_enumTypes[0].Descriptor()
+}
+
+func (RetryCause) Type() protoreflect.EnumType {
+	return &file_processv1_process_proto_enumTypes[0]
+}
+
+func (x RetryCause) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RetryCause.Descriptor instead.
+func (RetryCause) EnumDescriptor() ([]byte, []int) {
+	return file_processv1_process_proto_rawDescGZIP(), []int{0}
+}
+
 type Isolation int32
 
 const (
@@ -69,11 +133,11 @@ func (x Isolation) String() string {
 }
 
 func (Isolation) Descriptor() protoreflect.EnumDescriptor {
-	return file_processv1_process_proto_enumTypes[0].Descriptor()
+	return file_processv1_process_proto_enumTypes[1].Descriptor()
 }
 
 func (Isolation) Type() protoreflect.EnumType {
-	return &file_processv1_process_proto_enumTypes[0]
+	return &file_processv1_process_proto_enumTypes[1]
 }
 
 func (x Isolation) Number() protoreflect.EnumNumber {
@@ -82,7 +146,7 @@ func (x Isolation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Isolation.Descriptor instead.
 func (Isolation) EnumDescriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{0}
+	return file_processv1_process_proto_rawDescGZIP(), []int{1}
 }
 
 type LogLevel int32
@@ -124,11 +188,11 @@ func (x LogLevel) String() string {
 }
 
 func (LogLevel) Descriptor() protoreflect.EnumDescriptor {
-	return file_processv1_process_proto_enumTypes[1].Descriptor()
+	return file_processv1_process_proto_enumTypes[2].Descriptor()
 }
 
 func (LogLevel) Type() protoreflect.EnumType {
-	return &file_processv1_process_proto_enumTypes[1]
+	return &file_processv1_process_proto_enumTypes[2]
 }
 
 func (x LogLevel) Number() protoreflect.EnumNumber {
@@ -137,7 +201,7 @@ func (x LogLevel) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LogLevel.Descriptor instead.
 func (LogLevel) EnumDescriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{1}
+	return file_processv1_process_proto_rawDescGZIP(), []int{2}
 }
 
 type ProblemKind int32
@@ -184,11 +248,11 @@ func (x ProblemKind) String() string {
 }
 
 func (ProblemKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_processv1_process_proto_enumTypes[2].Descriptor()
+	return file_processv1_process_proto_enumTypes[3].Descriptor()
 }
 
 func (ProblemKind) Type() protoreflect.EnumType {
-	return &file_processv1_process_proto_enumTypes[2]
+	return &file_processv1_process_proto_enumTypes[3]
 }
 
 func (x ProblemKind) Number() protoreflect.EnumNumber {
@@ -197,7 +261,7 @@ func (x ProblemKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ProblemKind.Descriptor instead.
 func (ProblemKind) EnumDescriptor() ([]byte, []int) {
-	return file_processv1_process_proto_rawDescGZIP(), []int{2}
+	return file_processv1_process_proto_rawDescGZIP(), []int{3}
 }
 
 type GetInfoRequest struct {
@@ -794,11 +858,17 @@ type Policy struct {
 	MaxConcurrency uint32 `protobuf:"varint,2,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
 	// Wall time of one attempt; absent leaves it to the host.
 	Timeout *durationpb.Duration `protobuf:"bytes,3,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	// How often a job may be run again after its instance or the host died.
-	// 0 means never: such a job fails.
+	// How often a job may be run again after a failure of retry_on. 0 means
+	// never: such a job fails.
 	RetryAttempts uint32 `protobuf:"varint,4,opt,name=retry_attempts,json=retryAttempts,proto3" json:"retry_attempts,omitempty"`
 	// Equal inputs give equal outputs.
 	Deterministic bool `protobuf:"varint,5,opt,name=deterministic,proto3" json:"deterministic,omitempty"`
+	// Time before the second attempt; it doubles for each further one and is
+	// scattered. Absent leaves it to the host.
+	RetryBackoff *durationpb.Duration `protobuf:"bytes,10,opt,name=retry_backoff,json=retryBackoff,proto3" json:"retry_backoff,omitempty"`
+	// After which failures a job may be run again. Empty: all but
+	// RETRY_CAUSE_TIMEOUT.
+	RetryOn       []RetryCause `protobuf:"varint,11,rep,packed,name=retry_on,json=retryOn,proto3,enum=geomill.process.v1.RetryCause" json:"retry_on,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -866,6 +936,20 @@ func (x *Policy) GetDeterministic() bool {
 		return x.Deterministic
 	}
 	return false
+}
+
+func (x *Policy) GetRetryBackoff() *durationpb.Duration {
+	if x != nil {
+		return x.RetryBackoff
+	}
+	return nil
+}
+
+func (x *Policy) GetRetryOn() []RetryCause {
+	if x != nil {
+		return x.RetryOn
+	}
+	return nil
 }
 
 type SessionRequest struct {
@@ -1079,7 +1163,12 @@ type Start struct {
 	JobDir   string                 `protobuf:"bytes,5,opt,name=job_dir,json=jobDir,proto3" json:"job_dir,omitempty"`
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// W3C traceparent and tracestate.
-	Trace         map[string]string `protobuf:"bytes,7,rep,name=trace,proto3" json:"trace,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Trace map[string]string `protobuf:"bytes,7,rep,name=trace,proto3" json:"trace,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Directory (absolute) that is kept from one attempt of the job to the next,
+	// also when the host crashes; empty when there will be no other attempt. The
+	// plugin creates it when it needs it; the host removes it when the job has
+	// ended. Files in it are no outputs: copy them to out/.
+	CheckpointDir string `protobuf:"bytes,8,opt,name=checkpoint_dir,json=checkpointDir,proto3" json:"checkpoint_dir,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1161,6 +1250,13 @@ func (x *Start) GetTrace() map[string]string {
 		return x.Trace
 	}
 	return nil
+}
+
+func (x *Start) GetCheckpointDir() string {
+	if x != nil {
+		return x.CheckpointDir
+	}
+	return ""
 }
 
 type OutputSelection struct {
@@ -2195,13 +2291,16 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\tprocesses\x18\x01 \x03(\v2\x1b.geomill.process.v1.ProcessR\tprocesses\"h\n" +
 	"\aProcess\x12)\n" +
 	"\x10description_json\x18\x01 \x01(\fR\x0fdescriptionJson\x122\n" +
-	"\x06policy\x18\x02 \x01(\v2\x1a.geomill.process.v1.PolicyR\x06policy\"\xf0\x01\n" +
+	"\x06policy\x18\x02 \x01(\v2\x1a.geomill.process.v1.PolicyR\x06policy\"\xeb\x02\n" +
 	"\x06Policy\x12;\n" +
 	"\tisolation\x18\x01 \x01(\x0e2\x1d.geomill.process.v1.IsolationR\tisolation\x12'\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\rR\x0emaxConcurrency\x123\n" +
 	"\atimeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12%\n" +
 	"\x0eretry_attempts\x18\x04 \x01(\rR\rretryAttempts\x12$\n" +
-	"\rdeterministic\x18\x05 \x01(\bR\rdeterministic\"M\n" +
+	"\rdeterministic\x18\x05 \x01(\bR\rdeterministic\x12>\n" +
+	"\rretry_backoff\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\fretryBackoff\x129\n" +
+	"\bretry_on\x18\v \x03(\x0e2\x1e.geomill.process.v1.RetryCauseR\aretryOn\"M\n" +
 	"\x0eSessionRequest\x12;\n" +
 	"\bmessages\x18\x01 \x03(\v2\x1f.geomill.process.v1.HostMessageR\bmessages\"P\n" +
 	"\x0fSessionResponse\x12=\n" +
@@ -2211,7 +2310,7 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\x05start\x18\x02 \x01(\v2\x19.geomill.process.v1.StartH\x00R\x05start\x124\n" +
 	"\x06cancel\x18\x03 \x01(\v2\x1a.geomill.process.v1.CancelH\x00R\x06cancel\x124\n" +
 	"\x06attach\x18\x04 \x01(\v2\x1a.geomill.process.v1.AttachH\x00R\x06attachB\x06\n" +
-	"\x04kind\"\xf9\x02\n" +
+	"\x04kind\"\xa0\x03\n" +
 	"\x05Start\x12\x1d\n" +
 	"\n" +
 	"process_id\x18\x01 \x01(\tR\tprocessId\x12\x18\n" +
@@ -2220,7 +2319,8 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\aoutputs\x18\x04 \x01(\v2#.geomill.process.v1.OutputSelectionR\aoutputs\x12\x17\n" +
 	"\ajob_dir\x18\x05 \x01(\tR\x06jobDir\x126\n" +
 	"\bdeadline\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12:\n" +
-	"\x05trace\x18\a \x03(\v2$.geomill.process.v1.Start.TraceEntryR\x05trace\x1a8\n" +
+	"\x05trace\x18\a \x03(\v2$.geomill.process.v1.Start.TraceEntryR\x05trace\x12%\n" +
+	"\x0echeckpoint_dir\x18\b \x01(\tR\rcheckpointDir\x1a8\n" +
 	"\n" +
 	"TraceEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -2286,7 +2386,15 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\x05Fault\x12\x14\n" +
 	"\x05input\x18\x01 \x01(\tR\x05input\x12\x18\n" +
 	"\apointer\x18\x02 \x01(\tR\apointer\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage*h\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage*\xa1\x01\n" +
+	"\n" +
+	"RetryCause\x12\x1b\n" +
+	"\x17RETRY_CAUSE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12RETRY_CAUSE_PLUGIN\x10\x01\x12\x14\n" +
+	"\x10RETRY_CAUSE_HOST\x10\x02\x12\x17\n" +
+	"\x13RETRY_CAUSE_PROCESS\x10\x03\x12\x16\n" +
+	"\x12RETRY_CAUSE_MEMORY\x10\x04\x12\x17\n" +
+	"\x13RETRY_CAUSE_TIMEOUT\x10\x05*h\n" +
 	"\tIsolation\x12\x19\n" +
 	"\x15ISOLATION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ISOLATION_SHARED\x10\x01\x12\x17\n" +
@@ -2325,98 +2433,101 @@ func file_processv1_process_proto_rawDescGZIP() []byte {
 	return file_processv1_process_proto_rawDescData
 }
 
-var file_processv1_process_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_processv1_process_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_processv1_process_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_processv1_process_proto_goTypes = []any{
-	(Isolation)(0),                // 0: geomill.process.v1.Isolation
-	(LogLevel)(0),                 // 1: geomill.process.v1.LogLevel
-	(ProblemKind)(0),              // 2: geomill.process.v1.ProblemKind
-	(*GetInfoRequest)(nil),        // 3: geomill.process.v1.GetInfoRequest
-	(*GetInfoResponse)(nil),       // 4: geomill.process.v1.GetInfoResponse
-	(*ConfigureRequest)(nil),      // 5: geomill.process.v1.ConfigureRequest
-	(*Limits)(nil),                // 6: geomill.process.v1.Limits
-	(*ConfigureResponse)(nil),     // 7: geomill.process.v1.ConfigureResponse
-	(*CheckRequest)(nil),          // 8: geomill.process.v1.CheckRequest
-	(*CheckResponse)(nil),         // 9: geomill.process.v1.CheckResponse
-	(*DrainRequest)(nil),          // 10: geomill.process.v1.DrainRequest
-	(*DrainResponse)(nil),         // 11: geomill.process.v1.DrainResponse
-	(*ListProcessesRequest)(nil),  // 12: geomill.process.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil), // 13: geomill.process.v1.ListProcessesResponse
-	(*Process)(nil),               // 14: geomill.process.v1.Process
-	(*Policy)(nil),                // 15: geomill.process.v1.Policy
-	(*SessionRequest)(nil),        // 16: geomill.process.v1.SessionRequest
-	(*SessionResponse)(nil),       // 17: geomill.process.v1.SessionResponse
-	(*HostMessage)(nil),           // 18: geomill.process.v1.HostMessage
-	(*Start)(nil),                 // 19: geomill.process.v1.Start
-	(*OutputSelection)(nil),       // 20: geomill.process.v1.OutputSelection
-	(*OutputRequest)(nil),         // 21: geomill.process.v1.OutputRequest
-	(*Cancel)(nil),                // 22: geomill.process.v1.Cancel
-	(*Attach)(nil),                // 23: geomill.process.v1.Attach
-	(*PluginMessage)(nil),         // 24: geomill.process.v1.PluginMessage
-	(*Accepted)(nil),              // 25: geomill.process.v1.Accepted
-	(*Progress)(nil),              // 26: geomill.process.v1.Progress
-	(*Log)(nil),                   // 27: geomill.process.v1.Log
-	(*Succeeded)(nil),             // 28: geomill.process.v1.Succeeded
-	(*Failed)(nil),                // 29: geomill.process.v1.Failed
-	(*Cancelled)(nil),             // 30: geomill.process.v1.Cancelled
-	(*Value)(nil),                 // 31: geomill.process.v1.Value
-	(*File)(nil),                  // 32: geomill.process.v1.File
-	(*Problem)(nil),               // 33: geomill.process.v1.Problem
-	(*Fault)(nil),                 // 34: geomill.process.v1.Fault
-	nil,                           // 35: geomill.process.v1.Start.TraceEntry
-	(*durationpb.Duration)(nil),   // 36: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(RetryCause)(0),               // 0: geomill.process.v1.RetryCause
+	(Isolation)(0),                // 1: geomill.process.v1.Isolation
+	(LogLevel)(0),                 // 2: geomill.process.v1.LogLevel
+	(ProblemKind)(0),              // 3: geomill.process.v1.ProblemKind
+	(*GetInfoRequest)(nil),        // 4: geomill.process.v1.GetInfoRequest
+	(*GetInfoResponse)(nil),       // 5: geomill.process.v1.GetInfoResponse
+	(*ConfigureRequest)(nil),      // 6: geomill.process.v1.ConfigureRequest
+	(*Limits)(nil),                // 7: geomill.process.v1.Limits
+	(*ConfigureResponse)(nil),     // 8: geomill.process.v1.ConfigureResponse
+	(*CheckRequest)(nil),          // 9: geomill.process.v1.CheckRequest
+	(*CheckResponse)(nil),         // 10: geomill.process.v1.CheckResponse
+	(*DrainRequest)(nil),          // 11: geomill.process.v1.DrainRequest
+	(*DrainResponse)(nil),         // 12: geomill.process.v1.DrainResponse
+	(*ListProcessesRequest)(nil),  // 13: geomill.process.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil), // 14: geomill.process.v1.ListProcessesResponse
+	(*Process)(nil),               // 15: geomill.process.v1.Process
+	(*Policy)(nil),                // 16: geomill.process.v1.Policy
+	(*SessionRequest)(nil),        // 17: geomill.process.v1.SessionRequest
+	(*SessionResponse)(nil),       // 18: geomill.process.v1.SessionResponse
+	(*HostMessage)(nil),           // 19: geomill.process.v1.HostMessage
+	(*Start)(nil),                 // 20: geomill.process.v1.Start
+	(*OutputSelection)(nil),       // 21: geomill.process.v1.OutputSelection
+	(*OutputRequest)(nil),         // 22: geomill.process.v1.OutputRequest
+	(*Cancel)(nil),                // 23: geomill.process.v1.Cancel
+	(*Attach)(nil),                // 24: geomill.process.v1.Attach
+	(*PluginMessage)(nil),         // 25: geomill.process.v1.PluginMessage
+	(*Accepted)(nil),              // 26: geomill.process.v1.Accepted
+	(*Progress)(nil),              // 27: geomill.process.v1.Progress
+	(*Log)(nil),                   // 28: geomill.process.v1.Log
+	(*Succeeded)(nil),             // 29: geomill.process.v1.Succeeded
+	(*Failed)(nil),                // 30: geomill.process.v1.Failed
+	(*Cancelled)(nil),             // 31: geomill.process.v1.Cancelled
+	(*Value)(nil),                 // 32: geomill.process.v1.Value
+	(*File)(nil),                  // 33: geomill.process.v1.File
+	(*Problem)(nil),               // 34: geomill.process.v1.Problem
+	(*Fault)(nil),                 // 35: geomill.process.v1.Fault
+	nil,                           // 36: geomill.process.v1.Start.TraceEntry
+	(*durationpb.Duration)(nil),   // 37: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
 }
 var file_processv1_process_proto_depIdxs = []int32{
-	6,  // 0: geomill.process.v1.ConfigureRequest.limits:type_name -> geomill.process.v1.Limits
-	33, // 1: geomill.process.v1.ConfigureResponse.problems:type_name -> geomill.process.v1.Problem
-	36, // 2: geomill.process.v1.DrainRequest.deadline:type_name -> google.protobuf.Duration
-	14, // 3: geomill.process.v1.ListProcessesResponse.processes:type_name -> geomill.process.v1.Process
-	15, // 4: geomill.process.v1.Process.policy:type_name -> geomill.process.v1.Policy
-	0,  // 5: geomill.process.v1.Policy.isolation:type_name -> geomill.process.v1.Isolation
-	36, // 6: geomill.process.v1.Policy.timeout:type_name -> google.protobuf.Duration
-	18, // 7: geomill.process.v1.SessionRequest.messages:type_name -> geomill.process.v1.HostMessage
-	24, // 8: geomill.process.v1.SessionResponse.messages:type_name -> geomill.process.v1.PluginMessage
-	19, // 9: geomill.process.v1.HostMessage.start:type_name -> geomill.process.v1.Start
-	22, // 10: geomill.process.v1.HostMessage.cancel:type_name -> geomill.process.v1.Cancel
-	23, // 11: geomill.process.v1.HostMessage.attach:type_name -> geomill.process.v1.Attach
-	31, // 12: geomill.process.v1.Start.inputs:type_name -> geomill.process.v1.Value
-	20, // 13: geomill.process.v1.Start.outputs:type_name -> geomill.process.v1.OutputSelection
-	37, // 14: geomill.process.v1.Start.deadline:type_name -> google.protobuf.Timestamp
-	35, // 15: geomill.process.v1.Start.trace:type_name -> geomill.process.v1.Start.TraceEntry
-	21, // 16: geomill.process.v1.OutputSelection.outputs:type_name -> geomill.process.v1.OutputRequest
-	36, // 17: geomill.process.v1.Cancel.grace:type_name -> google.protobuf.Duration
-	37, // 18: geomill.process.v1.PluginMessage.time:type_name -> google.protobuf.Timestamp
-	25, // 19: geomill.process.v1.PluginMessage.accepted:type_name -> geomill.process.v1.Accepted
-	26, // 20: geomill.process.v1.PluginMessage.progress:type_name -> geomill.process.v1.Progress
-	27, // 21: geomill.process.v1.PluginMessage.log:type_name -> geomill.process.v1.Log
-	31, // 22: geomill.process.v1.PluginMessage.output:type_name -> geomill.process.v1.Value
-	28, // 23: geomill.process.v1.PluginMessage.succeeded:type_name -> geomill.process.v1.Succeeded
-	29, // 24: geomill.process.v1.PluginMessage.failed:type_name -> geomill.process.v1.Failed
-	30, // 25: geomill.process.v1.PluginMessage.cancelled:type_name -> geomill.process.v1.Cancelled
-	1,  // 26: geomill.process.v1.Log.level:type_name -> geomill.process.v1.LogLevel
-	31, // 27: geomill.process.v1.Succeeded.outputs:type_name -> geomill.process.v1.Value
-	33, // 28: geomill.process.v1.Failed.problem:type_name -> geomill.process.v1.Problem
-	32, // 29: geomill.process.v1.Value.file:type_name -> geomill.process.v1.File
-	2,  // 30: geomill.process.v1.Problem.kind:type_name -> geomill.process.v1.ProblemKind
-	34, // 31: geomill.process.v1.Problem.faults:type_name -> geomill.process.v1.Fault
-	3,  // 32: geomill.process.v1.ControlService.GetInfo:input_type -> geomill.process.v1.GetInfoRequest
-	5,  // 33: geomill.process.v1.ControlService.Configure:input_type -> geomill.process.v1.ConfigureRequest
-	8,  // 34: geomill.process.v1.ControlService.Check:input_type -> geomill.process.v1.CheckRequest
-	10, // 35: geomill.process.v1.ControlService.Drain:input_type -> geomill.process.v1.DrainRequest
-	12, // 36: geomill.process.v1.ProcessService.ListProcesses:input_type -> geomill.process.v1.ListProcessesRequest
-	16, // 37: geomill.process.v1.ProcessService.Session:input_type -> geomill.process.v1.SessionRequest
-	4,  // 38: geomill.process.v1.ControlService.GetInfo:output_type -> geomill.process.v1.GetInfoResponse
-	7,  // 39: geomill.process.v1.ControlService.Configure:output_type -> geomill.process.v1.ConfigureResponse
-	9,  // 40: geomill.process.v1.ControlService.Check:output_type -> geomill.process.v1.CheckResponse
-	11, // 41: geomill.process.v1.ControlService.Drain:output_type -> geomill.process.v1.DrainResponse
-	13, // 42: geomill.process.v1.ProcessService.ListProcesses:output_type -> geomill.process.v1.ListProcessesResponse
-	17, // 43: geomill.process.v1.ProcessService.Session:output_type -> geomill.process.v1.SessionResponse
-	38, // [38:44] is the sub-list for method output_type
-	32, // [32:38] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	7,  // 0: geomill.process.v1.ConfigureRequest.limits:type_name -> geomill.process.v1.Limits
+	34, // 1: geomill.process.v1.ConfigureResponse.problems:type_name -> geomill.process.v1.Problem
+	37, // 2: geomill.process.v1.DrainRequest.deadline:type_name -> google.protobuf.Duration
+	15, // 3: geomill.process.v1.ListProcessesResponse.processes:type_name -> geomill.process.v1.Process
+	16, // 4: geomill.process.v1.Process.policy:type_name -> geomill.process.v1.Policy
+	1,  // 5: geomill.process.v1.Policy.isolation:type_name -> geomill.process.v1.Isolation
+	37, // 6: geomill.process.v1.Policy.timeout:type_name -> google.protobuf.Duration
+	37, // 7: geomill.process.v1.Policy.retry_backoff:type_name -> google.protobuf.Duration
+	0,  // 8: geomill.process.v1.Policy.retry_on:type_name -> geomill.process.v1.RetryCause
+	19, // 9: geomill.process.v1.SessionRequest.messages:type_name -> geomill.process.v1.HostMessage
+	25, // 10: geomill.process.v1.SessionResponse.messages:type_name -> geomill.process.v1.PluginMessage
+	20, // 11: geomill.process.v1.HostMessage.start:type_name -> geomill.process.v1.Start
+	23, // 12: geomill.process.v1.HostMessage.cancel:type_name -> geomill.process.v1.Cancel
+	24, // 13: geomill.process.v1.HostMessage.attach:type_name -> geomill.process.v1.Attach
+	32, // 14: geomill.process.v1.Start.inputs:type_name -> geomill.process.v1.Value
+	21, // 15: geomill.process.v1.Start.outputs:type_name -> geomill.process.v1.OutputSelection
+	38, // 16: geomill.process.v1.Start.deadline:type_name -> google.protobuf.Timestamp
+	36, // 17: geomill.process.v1.Start.trace:type_name -> geomill.process.v1.Start.TraceEntry
+	22, // 18: geomill.process.v1.OutputSelection.outputs:type_name -> geomill.process.v1.OutputRequest
+	37, // 19: geomill.process.v1.Cancel.grace:type_name -> google.protobuf.Duration
+	38, // 20: geomill.process.v1.PluginMessage.time:type_name -> google.protobuf.Timestamp
+	26, // 21: geomill.process.v1.PluginMessage.accepted:type_name -> geomill.process.v1.Accepted
+	27, // 22: geomill.process.v1.PluginMessage.progress:type_name -> geomill.process.v1.Progress
+	28, // 23: geomill.process.v1.PluginMessage.log:type_name -> geomill.process.v1.Log
+	32, // 24: geomill.process.v1.PluginMessage.output:type_name -> geomill.process.v1.Value
+	29, // 25: geomill.process.v1.PluginMessage.succeeded:type_name -> geomill.process.v1.Succeeded
+	30, // 26: geomill.process.v1.PluginMessage.failed:type_name -> geomill.process.v1.Failed
+	31, // 27: geomill.process.v1.PluginMessage.cancelled:type_name -> geomill.process.v1.Cancelled
+	2,  // 28: geomill.process.v1.Log.level:type_name -> geomill.process.v1.LogLevel
+	32, // 29: geomill.process.v1.Succeeded.outputs:type_name -> geomill.process.v1.Value
+	34, // 30: geomill.process.v1.Failed.problem:type_name -> geomill.process.v1.Problem
+	33, // 31: geomill.process.v1.Value.file:type_name -> geomill.process.v1.File
+	3,  // 32: geomill.process.v1.Problem.kind:type_name -> geomill.process.v1.ProblemKind
+	35, // 33: geomill.process.v1.Problem.faults:type_name -> geomill.process.v1.Fault
+	4,  // 34: geomill.process.v1.ControlService.GetInfo:input_type -> geomill.process.v1.GetInfoRequest
+	6,  // 35: geomill.process.v1.ControlService.Configure:input_type -> geomill.process.v1.ConfigureRequest
+	9,  // 36: geomill.process.v1.ControlService.Check:input_type -> geomill.process.v1.CheckRequest
+	11, // 37: geomill.process.v1.ControlService.Drain:input_type -> geomill.process.v1.DrainRequest
+	13, // 38: geomill.process.v1.ProcessService.ListProcesses:input_type -> geomill.process.v1.ListProcessesRequest
+	17, // 39: geomill.process.v1.ProcessService.Session:input_type -> geomill.process.v1.SessionRequest
+	5,  // 40: geomill.process.v1.ControlService.GetInfo:output_type -> geomill.process.v1.GetInfoResponse
+	8,  // 41: geomill.process.v1.ControlService.Configure:output_type -> geomill.process.v1.ConfigureResponse
+	10, // 42: geomill.process.v1.ControlService.Check:output_type -> geomill.process.v1.CheckResponse
+	12, // 43: geomill.process.v1.ControlService.Drain:output_type -> geomill.process.v1.DrainResponse
+	14, // 44: geomill.process.v1.ProcessService.ListProcesses:output_type -> geomill.process.v1.ListProcessesResponse
+	18, // 45: geomill.process.v1.ProcessService.Session:output_type -> geomill.process.v1.SessionResponse
+	40, // [40:46] is the sub-list for method output_type
+	34, // [34:40] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_processv1_process_proto_init() }
@@ -2448,7 +2559,7 @@ func file_processv1_process_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_processv1_process_proto_rawDesc), len(file_processv1_process_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   2,

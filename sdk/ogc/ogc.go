@@ -111,6 +111,13 @@ type Exception struct {
 	Detail   string  `json:"detail,omitempty"`
 	Instance string  `json:"instance,omitempty"`
 	Errors   []Fault `json:"errors,omitempty"` // every fault of a request
+
+	// What is known of a failed job besides. These members are Geomill's own.
+	Attempt  int      `json:"attempt,omitempty"`  // the one that failed, 1 for the first
+	Timeout  float64  `json:"timeout,omitempty"`  // seconds that it was allowed
+	ExitCode *int     `json:"exitCode,omitempty"` // of the plugin
+	Signal   string   `json:"signal,omitempty"`   // that ended the plugin, such as SIGKILL
+	Stderr   []string `json:"stderr,omitempty"`   // the plugin's last lines, oldest first
 }
 
 // Fault is one wrong place in a request.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"geomill/proto/processv1"
@@ -66,17 +67,39 @@ func policyToWire(p Policy) *processv1.Policy {
 	if p.Timeout > 0 {
 		w.Timeout = durationpb.New(p.Timeout)
 	}
+	if p.RetryBackoff > 0 {
+		w.RetryBackoff = durationpb.New(p.RetryBackoff)
+	}
+	for _, c := range p.RetryOn {
+		w.RetryOn = append(w.RetryOn, retryCauses[c])
+	}
 	return w
 }
 
 func policyFromWire(w *processv1.Policy) Policy {
-	return Policy{
+	p := Policy{
 		Isolation:      isolationFromWire(w.GetIsolation()),
 		MaxConcurrency: int(w.GetMaxConcurrency()),
-		Timeout:        max(w.GetTimeout().AsDuration(), 0),
+		Timeout:        duration(w.GetTimeout()),
 		RetryAttempts:  int(w.GetRetryAttempts()),
+		RetryBackoff:   duration(w.GetRetryBackoff()),
 		Deterministic:  w.GetDeterministic(),
 	}
+	for cause, c := range retryCauses {
+		if slices.Contains(w.GetRetryOn(), c) {
+			p.RetryOn = append(p.RetryOn, cause)
+		}
+	}
+	slices.Sort(p.RetryOn)
+	return p
+}
+
+var retryCauses = map[RetryCause]processv1.RetryCause{
+	RetryPlugin:  processv1.RetryCause_RETRY_CAUSE_PLUGIN,
+	RetryHost:    processv1.RetryCause_RETRY_CAUSE_HOST,
+	RetryProcess: processv1.RetryCause_RETRY_CAUSE_PROCESS,
+	RetryMemory:  processv1.RetryCause_RETRY_CAUSE_MEMORY,
+	RetryTimeout: processv1.RetryCause_RETRY_CAUSE_TIMEOUT,
 }
 
 func isolationToWire(i Isolation) processv1.Isolation {

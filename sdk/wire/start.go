@@ -27,8 +27,10 @@ func startToWire(d *jobDir, st Start) (*processv1.HostMessage, int, error) {
 		Inputs:    inputs,
 		JobDir:    st.Dir,
 		Trace:     st.Trace,
+
+		CheckpointDir: st.CheckpointDir,
 	}
-	size += len(st.JobID) + len(st.ProcessID) + len(st.Dir) + 2*valueOverhead
+	size += len(st.CheckpointDir) + len(st.JobID) + len(st.ProcessID) + len(st.Dir) + 2*valueOverhead
 	if !st.Deadline.IsZero() {
 		w.Deadline = timestamppb.New(st.Deadline)
 	}
@@ -45,8 +47,8 @@ func startToWire(d *jobDir, st Start) (*processv1.HostMessage, int, error) {
 			return nil, 0, fmt.Errorf("trace header %q is not UTF-8", k)
 		}
 	}
-	if !utf8.ValidString(st.JobID) || !utf8.ValidString(st.ProcessID) || !utf8.ValidString(st.Dir) {
-		return nil, 0, fmt.Errorf("job %q: id, process id and directory must be UTF-8", st.JobID)
+	if !utf8.ValidString(st.JobID) || !utf8.ValidString(st.ProcessID) || !utf8.ValidString(st.Dir) || !utf8.ValidString(st.CheckpointDir) {
+		return nil, 0, fmt.Errorf("job %q: id, process id and directories must be UTF-8", st.JobID)
 	}
 	if size > maxStartBytes {
 		return nil, 0, fmt.Errorf("job takes %d bytes on the wire, more than %d, with its large inputs in files", size, maxStartBytes)
@@ -63,6 +65,8 @@ func startFromWire(d *jobDir, id string, w *processv1.Start) (Start, error) {
 		Dir:       w.GetJobDir(),
 		Deadline:  deadline(w),
 		Trace:     w.GetTrace(),
+
+		CheckpointDir: w.GetCheckpointDir(),
 	}
 	for _, v := range w.GetInputs() {
 		in, err := valueFromWire(d, v)
@@ -84,5 +88,6 @@ func deadline(w *processv1.Start) time.Time {
 	if w.GetDeadline() == nil {
 		return time.Time{}
 	}
-	return w.GetDeadline().AsTime()
+	now := time.Now()
+	return now.Add(w.GetDeadline().AsTime().Sub(now)) // by a clock that nobody sets
 }

@@ -63,7 +63,9 @@ type Policy struct {
 	Isolation      Isolation
 	MaxConcurrency int           // 0 leaves it to the host
 	Timeout        time.Duration // 0 leaves it to the host
-	RetryAttempts  int
+	RetryAttempts  int           // further attempts after a failure of RetryOn
+	RetryBackoff   time.Duration // before the second attempt; 0 leaves it to the host
+	RetryOn        []RetryCause  // empty: all but RetryTimeout
 	Deterministic  bool
 }
 
@@ -75,6 +77,18 @@ const (
 	Shared    Isolation = "shared"
 	Exclusive Isolation = "exclusive"
 	PerJob    Isolation = "job"
+)
+
+// RetryCause is a kind of failure after which a job may be run again.
+type RetryCause string
+
+// The causes.
+const (
+	RetryPlugin  RetryCause = "plugin"  // the instance ended, hung or broke the contract
+	RetryHost    RetryCause = "host"    // the host crashed or was stopped
+	RetryProcess RetryCause = "process" // the process failed and called that passing
+	RetryMemory  RetryCause = "memory"  // the instance ended for want of memory
+	RetryTimeout RetryCause = "timeout" // the attempt took too long
 )
 
 // Limits is what the host allows an instance.
@@ -138,10 +152,13 @@ type Start struct {
 	Inputs    Values
 	// Outputs lists what is wanted, with the media type if one was chosen;
 	// nil means everything.
-	Outputs  map[string]string
-	Dir      string // of this attempt, absolute
-	Deadline time.Time
-	Trace    map[string]string
+	Outputs map[string]string
+	Dir     string // of this attempt, absolute
+	// CheckpointDir is kept between the attempts of the job (absolute); empty
+	// when there is no other attempt.
+	CheckpointDir string
+	Deadline      time.Time
+	Trace         map[string]string
 }
 
 // Events receives what a job reports while it runs. Calls come from one

@@ -37,6 +37,8 @@ type settings struct {
 	SyncSlots  *int           `help:"Sync executions at once (256)." env:"GEOMILL_SYNC_SLOTS" placeholder:"N"`
 	RecordSync *bool          `help:"Keep a record of every sync execution." env:"GEOMILL_RECORD_SYNC"`
 	Timeout    *time.Duration `help:"Time an attempt may take (1h)." env:"GEOMILL_TIMEOUT" placeholder:"DURATION"`
+	MaxTimeout *time.Duration `help:"Longest time that a request may ask for (what its process has)." env:"GEOMILL_MAX_TIMEOUT" placeholder:"DURATION"`
+	ShowStderr *bool          `help:"Show clients what a plugin wrote before it crashed (yes)." negatable:"" env:"GEOMILL_SHOW_STDERR"`
 	Grace      *time.Duration `help:"Time between asking work to stop and stopping it (5s)." env:"GEOMILL_GRACE" placeholder:"DURATION"`
 	Drain      *time.Duration `help:"Time requests and jobs have after a signal (10s)." env:"GEOMILL_DRAIN" placeholder:"DURATION"`
 	PluginEnv  []string       `help:"Environment variable for plugins, NAME or NAME=VALUE." env:"GEOMILL_PLUGIN_ENV" placeholder:"NAME"`
@@ -80,6 +82,8 @@ func (s settings) load() (host.Config, error) {
 	set(&c.SyncSlots, s.SyncSlots)
 	set(&c.RecordSync, s.RecordSync)
 	set(&c.Timeout, s.Timeout)
+	set(&c.MaxTimeout, s.MaxTimeout)
+	set(&c.ShowStderr, s.ShowStderr)
 	set(&c.Grace, s.Grace)
 	set(&c.Drain, s.Drain)
 	set(&c.ReferencePrivate, s.ReferencePrivate)

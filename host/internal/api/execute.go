@@ -76,6 +76,7 @@ func (a *API) created(w http.ResponseWriter, r *http.Request, x *job.Execution, 
 	if prefer.Async {
 		h.Set("Preference-Applied", "respond-async")
 	}
+	timeoutApplied(h, x)
 	return writeJSON(w, http.StatusCreated, mediaJSON, statusInfo(x.Job, base))
 }
 
@@ -92,6 +93,7 @@ func (a *API) replySync(w http.ResponseWriter, r *http.Request, x *job.Execution
 		pygeoapi:  a.config.Pygeoapi && x.Results.Order.Response == "document",
 		announced: document,
 	}
+	timeoutApplied(w.Header(), x)
 	if document && v.profile {
 		announceProfile(w.Header(), r, r.URL.Query(), profileResults)
 	}
@@ -109,4 +111,12 @@ func (a *API) replySync(w http.ResponseWriter, r *http.Request, x *job.Execution
 		}
 	}
 	return v.write(w, x.Results)
+}
+
+// timeoutApplied tells how long an attempt may take, in whole seconds, when the
+// request asked for that: less than it did, perhaps.
+func timeoutApplied(h http.Header, x *job.Execution) {
+	if x.Timeout > 0 {
+		h.Add("Preference-Applied", "timeout="+strconv.FormatInt(int64((x.Timeout+time.Second-1)/time.Second), 10))
+	}
 }

@@ -254,7 +254,7 @@ func TestUnavailableProcessesAreRefusedBeforeTheBodyIsRead(t *testing.T) {
 	r := httptest.NewRequest("POST", helloExecution, failingReader{t})
 	w := httptest.NewRecorder()
 	newAPI(t, s).ServeHTTP(w, r)
-	if p := wantProblem(t, w, 503, blank); !strings.Contains(p.Detail, "crashes at start") || w.Header().Get("Retry-After") != "60" {
+	if p := wantProblem(t, w, 503, job.TypeProcessUnavailable); !strings.Contains(p.Detail, "crashes at start") || w.Header().Get("Retry-After") != "60" {
 		t.Errorf("%+v, %v", p, w.Header())
 	}
 }

@@ -170,7 +170,7 @@ func (a *API) parameterDocs(all []*job.Process) object {
 		"datetime":    parameter("datetime", "query", "When jobs were created: an RFC 3339 date-time, or two with a slash between, one of which may be \"..\".", word()),
 		"minDuration": parameter("minDuration", "query", "The shortest run time, in seconds.", object{"type": "integer", "minimum": 0}),
 		"maxDuration": parameter("maxDuration", "query", "The longest run time, in seconds.", object{"type": "integer", "minimum": 0}),
-		"Prefer":      parameter("Prefer", "header", "Preferences (RFC 7240): respond-async, wait, return.", word()),
+		"Prefer":      parameter("Prefer", "header", "Preferences (RFC 7240): respond-async, wait, timeout, return.", word()),
 	}
 }
 

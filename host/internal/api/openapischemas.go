@@ -89,6 +89,11 @@ func schemaDocs(version string) object {
 			"errors": object{"type": "array", "items": record(object{
 				"input": word(), "pointer": word(), "message": word(),
 			}, "message")},
+			"attempt":  object{"type": "integer", "minimum": 1, "description": "The attempt that failed."},
+			"timeout":  object{"type": "number", "description": "How long the attempt was allowed to take, in seconds."},
+			"exitCode": object{"type": "integer", "description": "The exit code of the plugin."},
+			"signal":   object{"type": "string", "description": "The signal that ended the plugin."},
+			"stderr":   object{"type": "array", "items": word(), "description": "The last lines that the plugin wrote."},
 		}, "type"),
 	}
 	for _, more := range []object{processSchemas(), executeSchemas(version), jobSchemas()} {

@@ -13,7 +13,8 @@ import (
 type preferences struct {
 	Async, Sync bool
 	Wait        *time.Duration
-	Return      string // "minimal", "representation" or empty
+	Timeout     time.Duration // of an attempt; 0: not said
+	Return      string        // "minimal", "representation" or empty
 }
 
 // parsePrefer reads Prefer headers (RFC 7240). The first of several equal names
@@ -45,6 +46,8 @@ func (p *preferences) add(element string) {
 		if seconds, ok := parseSeconds(value); ok {
 			p.Wait = &seconds
 		}
+	case strings.EqualFold(name, "timeout") && p.Timeout == 0:
+		p.Timeout, _ = parseSeconds(value) // no attempt takes no time: 0 is not heard
 	case strings.EqualFold(name, "return") && p.Return == "":
 		for _, known := range []string{"minimal", "representation"} {
 			if strings.EqualFold(value, known) {
@@ -57,7 +60,7 @@ func (p *preferences) add(element string) {
 // job returns the preferences that package job decides by. mode is the member of
 // old execute requests; it counts only when Prefer says nothing about the mode.
 func (p preferences) job(mode string) job.Preference {
-	out := job.Preference{Async: p.Async, Sync: p.Sync, Wait: p.Wait}
+	out := job.Preference{Async: p.Async, Sync: p.Sync, Wait: p.Wait, Timeout: p.Timeout}
 	if p.Async || p.Sync || p.Wait != nil {
 		return out
 	}

@@ -30,6 +30,9 @@ func TestPreferIsReadAsRFC7240Says(t *testing.T) {
 		{"the first counts", []string{"wait=1, wait=2, return=representation", "return=minimal"}, preferences{Wait: wait(1), Return: "representation"}},
 		{"a comma in quotes is no comma", []string{`foo="a, respond-async", wait=2`}, preferences{Wait: wait(2)}},
 		{"unknown and broken", []string{"foo, =, ;;, wait=-1, wait=x, wait, return=none"}, preferences{}},
+		{"timeout", []string{`Timeout="30"; x`}, preferences{Timeout: 30 * time.Second}},
+		{"the first timeout counts", []string{"timeout=3, timeout=4"}, preferences{Timeout: 3 * time.Second}},
+		{"no timeout at all", []string{"timeout=0, timeout=-1, timeout=x, timeout"}, preferences{}},
 		{"a huge wait is bounded", []string{"wait=99999999999999999999"}, preferences{Wait: wait(int(maxSeconds))}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -51,6 +54,7 @@ func TestModeOfOldRequestsGivesWayToPrefer(t *testing.T) {
 		{"", "sync", job.Preference{Sync: true}},
 		{"", "auto", job.Preference{Auto: true}},
 		{"return=minimal", "async", job.Preference{Async: true}},
+		{"timeout=3", "async", job.Preference{Async: true, Timeout: 3 * time.Second}},
 		{"respond-async", "sync", job.Preference{Async: true}},
 		{"respond-sync", "async", job.Preference{Sync: true}},
 	} {

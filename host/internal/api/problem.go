@@ -117,7 +117,7 @@ func classify(err error) *problem {
 		return &problem{Exception: e.Exception}
 	}
 	if e, ok := errors.AsType[*job.UnavailableError](err); ok {
-		p := newProblem(http.StatusServiceUnavailable, "The process cannot run now: "+e.Reason)
+		p := typedProblem(http.StatusServiceUnavailable, job.TypeProcessUnavailable, "The process cannot run now: "+e.Reason)
 		p.retryAfter = e.RetryAfter
 		return p
 	}

@@ -66,12 +66,15 @@ type FailureKind string
 
 // The kinds of failure.
 const (
-	ProcessFailed FailureKind = "process"  // the process reported an error
-	InputRefused  FailureKind = "input"    // the process refused its inputs
-	PluginDied    FailureKind = "plugin"   // the instance exited, hung or broke the contract
-	TimedOut      FailureKind = "timeout"  // the attempt took too long
-	HostDied      FailureKind = "host"     // the host crashed or was stopped
-	Vanished      FailureKind = "vanished" // the process is no longer offered
+	ProcessFailed  FailureKind = "process"  // the process reported an error
+	InputRefused   FailureKind = "input"    // the process refused its inputs
+	PluginDied     FailureKind = "plugin"   // the instance exited, hung or cut its connection
+	OutOfMemory    FailureKind = "memory"   // the instance ended for want of memory
+	ContractBroken FailureKind = "contract" // the instance did not keep to the contract
+	TimedOut       FailureKind = "timeout"  // the attempt took too long
+	HostDied       FailureKind = "host"     // the host crashed
+	HostStopped    FailureKind = "stop"     // the host was stopped
+	Vanished       FailureKind = "vanished" // the process is no longer offered
 )
 
 // Failure is how an attempt failed. Detail and Faults, whose pointers are within
@@ -82,6 +85,18 @@ type Failure struct {
 	Faults    []ogc.Fault
 	Retryable bool // the process asked to be run again later
 	Cause     error
+	// Crash is set when the attempt's instance came to an unwanted end.
+	Crash *Crash
+	// Allowed is how long the attempt was allowed to take, if that is why it
+	// failed.
+	Allowed time.Duration
+}
+
+// Crash is how an instance ended, as clients may know it.
+type Crash struct {
+	ExitCode *int     // nil when a signal ended it, or nobody knows
+	Signal   string   // such as SIGKILL, or empty
+	Stderr   []string // last lines, oldest first, without what is the host's
 }
 
 func (e *Failure) Error() string {

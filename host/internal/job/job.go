@@ -39,9 +39,16 @@ type Job struct {
 
 	// Attempt counts the starts: 0 before the first.
 	Attempt int `json:"attempt,omitempty"`
-	// Retries is how often the job may be run again after its plugin or the
-	// host died.
-	Retries int `json:"retries,omitempty"`
+	// Retries is how often the job may be run again, RetryOn after which kinds
+	// of failure (nil: DefaultRetryOn), and Backoff how long it waits before the
+	// second attempt: the policy of its process when it was accepted.
+	Retries int           `json:"retries,omitempty"`
+	RetryOn []FailureKind `json:"retryOn,omitzero"`
+	Backoff time.Duration `json:"backoff,omitempty"`
+	// PluginCrashes and HostCrashes count the attempts during which the
+	// plugin, or the host, went down: see CrashLimit.
+	PluginCrashes int `json:"pluginCrashes,omitempty"`
+	HostCrashes   int `json:"hostCrashes,omitempty"`
 	// Sync marks a recorded synchronous execution: it has no place in the queue.
 	Sync bool `json:"sync,omitempty"`
 	// Callback marks a job whose order has a subscriber.
@@ -77,6 +84,8 @@ type Order struct {
 	// Response is "raw", "document" or empty.
 	Response   string          `json:"response,omitempty"`
 	Subscriber *ogc.Subscriber `json:"subscriber,omitempty"`
+	// Timeout is how long an attempt may take, where the client chose that.
+	Timeout time.Duration `json:"timeout,omitempty"`
 	// BaseURL is the landing page as the subscriber knows it.
 	BaseURL string `json:"baseUrl,omitempty"`
 }

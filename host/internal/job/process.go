@@ -27,7 +27,10 @@ type Policy struct {
 	Isolation      Isolation     `json:"isolation,omitempty"`
 	MaxConcurrency int           `json:"maxConcurrency,omitempty"` // 0: no limit of its own
 	Timeout        time.Duration `json:"timeout,omitempty"`        // of one attempt; 0: the host's
-	RetryAttempts  int           `json:"retryAttempts,omitempty"`  // further attempts after a crash
+	MaxTimeout     time.Duration `json:"maxTimeout,omitempty"`     // that a request may ask for; 0: the host's
+	RetryAttempts  int           `json:"retryAttempts,omitempty"`  // further attempts
+	RetryBackoff   time.Duration `json:"retryBackoff,omitempty"`   // before the second attempt; 0: 1 s
+	RetryOn        []FailureKind `json:"retryOn,omitzero"`         // of RetryCauses; nil: DefaultRetryOn
 	Deterministic  bool          `json:"deterministic,omitempty"`
 }
 

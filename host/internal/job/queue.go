@@ -58,12 +58,12 @@ func (s *Service) unfinished(ctx context.Context) ([]Ticket, error) {
 // settleCrashed decides on a job that was running when the host died.
 func (s *Service) settleCrashed(ctx context.Context, j Job) (Job, error) {
 	crash := &Failure{Kind: HostDied, Detail: "the server crashed while the process ran"}
-	if !j.Sync && j.again(crash) {
+	if j = j.counted(crash); !j.Sync && j.again(crash) {
 		j.Message = "will run again: " + crash.Detail
 		return s.change(ctx, j, ogc.Accepted, nil)
 	}
-	e := crash.exception()
-	j.Message, j.Exception = e.Detail, &e
+	j.Exception = j.exception(j.verdict(crash))
+	j.Message = j.Exception.Detail
 	return s.change(ctx, j, ogc.Failed, nil)
 }
 
@@ -109,6 +109,8 @@ func (s *Service) sweeper(ctx context.Context) {
 func (s *Service) Run(ctx context.Context) error {
 	base, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
+	giveUp := sync.OnceFunc(func() { close(s.quit) })
+	defer giveUp()
 	var workers sync.WaitGroup
 	workers.Go(func() { s.sweeper(ctx) })
 	s.claim(ctx, base, &workers)
@@ -121,6 +123,7 @@ func (s *Service) Run(ctx context.Context) error {
 	case <-idle:
 	case <-drain.C:
 		stop(ErrShuttingDown)
+		giveUp()
 		<-idle // bounded: Execute returns soon after its context ends
 	}
 	return nil
@@ -171,7 +174,11 @@ func (s *Service) work(ctx context.Context, l Lease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
 	defer cancel()
 	if delay > 0 {
-		err = l.Release(ctx, delay)
+		if err = l.Release(ctx, delay); errors.Is(err, ErrLost) { // the ticket may be gone
+			t := l.Ticket()
+			t.NotBefore, t.Readmit = s.Now().Add(delay), true
+			err = s.Queue.Enqueue(ctx, t)
+		}
 	} else {
 		err = l.Done(ctx)
 	}
@@ -200,8 +207,8 @@ func (s *Service) workOn(ctx context.Context, l Lease) (time.Duration, error) {
 		return max(time.Second, unavailable.RetryAfter), nil
 	}
 	if err != nil {
-		e := (&Failure{Kind: Vanished, Detail: "the process " + j.ProcessID + " is no longer offered"}).exception()
-		j.Message, j.Exception = e.Detail, &e
+		j.Exception = j.exception(&Failure{Kind: Vanished, Detail: "the process " + j.ProcessID + " is no longer offered"})
+		j.Message = j.Exception.Detail
 		j, err = s.change(ctx, j, ogc.Failed, nil)
 		s.cleanUp(j)
 		return 0, err
@@ -210,8 +217,12 @@ func (s *Service) workOn(ctx context.Context, l Lease) (time.Duration, error) {
 	if err != nil {
 		return time.Second, err
 	}
-	if j = s.own(ctx, j, o, p, l); j.Status == ogc.Accepted {
-		return min(time.Second<<min(j.Attempt, 10), slowestRetry), nil
+	begun := j.Attempt
+	if j = s.own(ctx, j, o, p, l); j.Status != ogc.Accepted {
+		return 0, nil
 	}
-	return 0, nil
+	if j.Attempt > begun {
+		return j.delay(), nil
+	}
+	return time.Second, nil // the attempt could not begin
 }

@@ -55,6 +55,8 @@ type Preference struct {
 	Sync  bool // respond-sync, or mode "sync"
 	Auto  bool // mode "auto"
 	Wait  *time.Duration
+	// Timeout is how long an attempt may take; zero leaves it to the process.
+	Timeout time.Duration
 }
 
 // Execution is what became of a Request.
@@ -63,6 +65,9 @@ type Execution struct {
 	Job Job
 	// Recorded says that the job can be looked up by its id.
 	Recorded bool
+	// Timeout is how long an attempt may take, if the request said so and was
+	// heard; zero otherwise.
+	Timeout time.Duration
 	// Results is set when the job has ended within the request. The caller
 	// closes it. When nil, the job goes on: answer 201.
 	Results *Results

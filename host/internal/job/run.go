@@ -16,7 +16,6 @@ const (
 	heartbeat     = 5 * time.Second  // between renewals of a lease
 	writeDeadline = 30 * time.Second // for writing how a job ended
 	syncPatience  = 5 * time.Second  // for a slot of a sync execution
-	slowestRetry  = time.Minute      // longest delay before another attempt
 )
 
 // runSync runs a job within the request. Without a record nothing is left of
@@ -35,7 +34,7 @@ func (s *Service) runSync(ctx context.Context, p *Process, id string, o Order) (
 	outputs, err := s.attempt(ctx, j, o, p, &running{id: id, log: s.Logger})
 	if err != nil {
 		s.removeDir(id)
-		return nil, s.syncFailure(ctx, id, err)
+		return nil, s.syncFailure(ctx, j, err)
 	}
 	j.Status, j.Progress, j.Finished = ogc.Successful, 100, s.Now()
 	r := &Results{Job: j, Order: o, Process: p, Outputs: outputs}
@@ -74,7 +73,7 @@ func (s *Service) syncSlot(ctx context.Context) error {
 }
 
 // syncFailure is what a sync request answers when its attempt failed.
-func (s *Service) syncFailure(ctx context.Context, id string, err error) error {
+func (s *Service) syncFailure(ctx context.Context, j Job, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // the client has gone
 	}
@@ -82,11 +81,11 @@ func (s *Service) syncFailure(ctx context.Context, id string, err error) error {
 	if errors.As(err, &u) {
 		return err
 	}
-	e := exceptionOf(err)
+	e := j.exception(err)
 	if e.Status >= 500 {
-		s.Logger.Warn("sync execution failed", "job", id, "error", err)
+		s.Logger.Warn("sync execution failed", "job", j.ID, "error", err)
 	}
-	return &FailedError{Exception: e}
+	return &FailedError{Exception: *e}
 }
 
 // runRecorded runs a job within the request and keeps its record.
@@ -100,7 +99,10 @@ func (s *Service) runRecorded(ctx context.Context, p *Process, id string, o Orde
 		s.removeDir(id)
 		return nil, fmt.Errorf("record job: %w", err)
 	}
-	if j = s.own(ctx, j, o, p, nil); !j.Status.Final() {
+	if j = s.own(ctx, j, o, p, nil); j.Status == ogc.Accepted {
+		j = s.finish(ctx, j, nil, errors.New("its start is not recorded"))
+	}
+	if !j.Status.Final() {
 		return nil, fmt.Errorf("job %s is %s after its run", id, j.Status)
 	}
 	return s.recorded(ctx, id)
@@ -124,10 +126,7 @@ func (s *Service) recorded(ctx context.Context, id string) (*Execution, error) {
 
 // attempt runs the executor once, within the time the process is allowed.
 func (s *Service) attempt(ctx context.Context, j Job, o Order, p *Process, ev Events) (map[string]Value, error) {
-	timeout := s.Timeout
-	if p.Policy.Timeout > 0 {
-		timeout = p.Policy.Timeout
-	}
+	timeout := s.timeLimit(p.Policy, o.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer cancel()
 	dir := s.attemptDir(j.ID, j.Attempt)
@@ -135,9 +134,14 @@ func (s *Service) attempt(ctx context.Context, j Job, o Order, p *Process, ev Ev
 	if err != nil {
 		return nil, err
 	}
-	outputs, err := s.Executor.Execute(ctx, Attempt{
-		JobID: j.ID, Number: j.Attempt, Process: p, Inputs: inputs, Outputs: o.wanted(), Dir: dir, Grace: s.Grace,
-	}, ev)
+	a := Attempt{JobID: j.ID, Number: j.Attempt, Process: p, Inputs: inputs, Outputs: o.wanted(), Dir: dir, Grace: s.Grace}
+	if j.Retries > 0 { // else there is no other attempt to find it
+		a.Checkpoint = s.checkpointDir(j.ID)
+	}
+	outputs, err := s.Executor.Execute(ctx, a, ev)
+	if errors.Is(err, ErrTimeout) {
+		return nil, timedOut(timeout, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -160,31 +164,18 @@ func (s *Service) lendInputs(o Order, dir string) (map[string]Value, error) {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return nil, fmt.Errorf("make attempt directory: %w", err)
 			}
-			if err := os.Rename(filepath.Dir(v.File), filepath.Join(dir, "in")); err != nil {
+			if err := os.Rename(filepath.Dir(v.File), filepath.Join(dir, inputsDir)); err != nil {
 				return nil, fmt.Errorf("lend inputs: %w", err)
 			}
 			moved = maps.Clone(o.Inputs)
 		}
-		v.File = filepath.Join(dir, "in", filepath.Base(v.File))
+		v.File = filepath.Join(dir, inputsDir, filepath.Base(v.File))
 		moved[id] = v
 	}
 	if moved == nil {
 		return o.Inputs, nil
 	}
 	return moved, nil
-}
-
-// takeBack undoes lendInputs and removes what the attempts left.
-func (s *Service) takeBack(id string) {
-	lent, _ := filepath.Glob(filepath.Join(s.jobDir(id), "*", "in"))
-	for _, dir := range lent {
-		if err := os.Rename(dir, s.inputDir(id)); err != nil {
-			s.Logger.Error("inputs of a job are lost", "job", id, "error", err)
-		}
-		if err := os.RemoveAll(filepath.Dir(dir)); err != nil {
-			s.Logger.Warn("attempt directory stays behind", "job", id, "error", err)
-		}
-	}
 }
 
 // wanted is the selection of outputs as an Attempt takes it.
@@ -260,8 +251,10 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 			if l == nil {
 				continue
 			}
-			if err := l.Heartbeat(ctx); errors.Is(err, ErrLost) || errors.Is(err, ErrCancelled) {
+			if err := l.Heartbeat(ctx); errors.Is(err, ErrCancelled) {
 				cancel(err)
+			} else if errors.Is(err, ErrLost) { // who holds it now leaves a running job alone
+				l = nil
 			}
 		}
 	}
@@ -290,18 +283,16 @@ func (s *Service) finish(ctx context.Context, j Job, outputs map[string]Value, e
 	case !j.Sync && errors.As(err, &unavailable):
 		to, j.Message = ogc.Accepted, "waits: "+unavailable.Reason
 		j.Attempt-- // it did not start
-	case j.again(err):
-		to, j.Message = ogc.Accepted, "will run again: "+exceptionOf(err).Detail
 	default:
-		e := exceptionOf(err)
-		to, j.Message, j.Exception = ogc.Failed, e.Detail, &e
+		if j = j.counted(err); j.again(err) {
+			to, j.Message = ogc.Accepted, "will run again: "+exceptionOf(err).Detail
+			break
+		}
+		j.Exception = j.exception(j.verdict(err))
+		to, j.Message = ogc.Failed, j.Exception.Detail
 		s.Logger.Warn("job failed", "job", j.ID, "process", j.ProcessID, "attempt", j.Attempt, "error", err)
 	}
-	n, err := s.change(context.WithoutCancel(ctx), j, to, outputs)
-	if err != nil {
-		s.Logger.Error("end of a job is not recorded", "job", j.ID, "status", to, "error", err)
-	}
-	return n
+	return s.settle(context.WithoutCancel(ctx), j, to, outputs)
 }
 
 // change writes a job with a new status, trying again while the store does not
@@ -333,14 +324,4 @@ func (s *Service) change(ctx context.Context, j Job, to ogc.Status, outputs map[
 			return j, err
 		}
 	}
-}
-
-// cleanUp removes the directory of a job that has ended, or makes it ready for
-// another attempt.
-func (s *Service) cleanUp(j Job) {
-	if j.Status == ogc.Accepted {
-		s.takeBack(j.ID)
-		return
-	}
-	s.removeDir(j.ID)
 }

@@ -158,8 +158,11 @@ type Attempt struct {
 	Outputs map[string]string
 	// Dir is the directory of the attempt (absolute). It need not exist:
 	// whoever needs it first makes it. The service removes it.
-	Dir   string
-	Grace time.Duration // between asking the work to stop and stopping it
+	Dir string
+	// Checkpoint is a directory (absolute) that all attempts of the job share,
+	// or empty when it has no other attempt. Like Dir it need not exist.
+	Checkpoint string
+	Grace      time.Duration // between asking the work to stop and stopping it
 }
 
 // Events receives what an attempt reports while it runs.

@@ -35,6 +35,7 @@ type Config struct {
 	Slots      int           // queued jobs that run at once; default 2 a processor, at least 4
 	SyncSlots  int           // sync executions at once; default 256
 	Timeout    time.Duration // of an attempt without a policy of its own; default 1 h
+	MaxTimeout time.Duration // that a request may ask for; default: the attempt's own, whatever that is
 	Grace      time.Duration // between asking an attempt to stop and stopping it; default 5 s
 	MaxWait    time.Duration // longest wait=N that is honoured; default 60 s
 	Drain      time.Duration // how long running jobs may go on at a stop; default 10 s
@@ -104,6 +105,7 @@ type Service struct {
 	fetching  fetching
 	turn      chan struct{} // held while a large input is checked
 	syncSlots chan struct{}
+	quit      chan struct{} // closed when Run gives up what still runs
 }
 
 // NewService checks the configuration. It starts nothing: see Run.
@@ -117,6 +119,7 @@ func NewService(c Config) (*Service, error) {
 		fetching:  fetching{c.Fetcher, c.CheckJSON, c.FetchBytes, c.FetchTimeout, c.Logger},
 		turn:      make(chan struct{}, 1),
 		syncSlots: make(chan struct{}, c.SyncSlots),
+		quit:      make(chan struct{}),
 	}, nil
 }
 
@@ -171,11 +174,20 @@ func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 		s.removeDir(id)
 		return nil, err
 	}
-	mode, wait := Negotiate(p.JobControlOptions, r.Prefer, s.MaxWait)
-	if mode == Sync {
-		return s.runSync(ctx, p, id, order)
+	x, err := s.execute(ctx, p, id, order, r.Prefer)
+	if x != nil {
+		x.Timeout = order.Timeout
 	}
-	return s.enqueue(ctx, p, id, order, wait)
+	return x, err
+}
+
+// execute runs or queues a job, as its process allows and its client prefers.
+func (s *Service) execute(ctx context.Context, p *Process, id string, o Order, prefer Preference) (*Execution, error) {
+	mode, wait := Negotiate(p.JobControlOptions, prefer, s.MaxWait)
+	if mode == Sync {
+		return s.runSync(ctx, p, id, o)
+	}
+	return s.enqueue(ctx, p, id, o, wait)
 }
 
 // prepare checks inputs and outputs and makes the order of the job.
@@ -198,7 +210,11 @@ func (s *Service) prepare(ctx context.Context, p *Process, id string, r Request)
 	if len(in.faults) > 0 {
 		return Order{}, &InvalidError{Faults: in.faults}
 	}
-	return Order{Inputs: values, Outputs: r.Outputs, Response: r.Response, Subscriber: subscriber, BaseURL: r.BaseURL}, nil
+	o := Order{Inputs: values, Outputs: r.Outputs, Response: r.Response, Subscriber: subscriber, BaseURL: r.BaseURL}
+	if r.Prefer.Timeout > 0 {
+		o.Timeout = s.timeLimit(p.Policy, r.Prefer.Timeout)
+	}
+	return o, nil
 }
 
 // enqueue records an accepted job and puts it in the queue; with wait above
@@ -242,9 +258,10 @@ func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, aw
 	}
 	now := s.Now()
 	j := Job{
-		ID: id, ProcessID: p.ID, Plugin: p.Plugin, Retries: p.Policy.RetryAttempts,
+		ID: id, ProcessID: p.ID, Plugin: p.Plugin,
 		Status: ogc.Accepted, Created: now, Updated: now, Callback: s.calledBack(o),
 	}
+	j.retryPolicy(p.Policy)
 	var ended <-chan struct{}
 	if await {
 		ended = s.live.await(id)
@@ -298,7 +315,7 @@ func syncFile(name string) error {
 }
 
 func (s *Service) jobDir(id string) string   { return filepath.Join(s.Dir, id) }
-func (s *Service) inputDir(id string) string { return filepath.Join(s.Dir, id, "in") }
+func (s *Service) inputDir(id string) string { return filepath.Join(s.Dir, id, inputsDir) }
 
 func (s *Service) attemptDir(id string, n int) string {
 	return filepath.Join(s.Dir, id, strconv.Itoa(n))

@@ -15,7 +15,8 @@ var arrows = map[ogc.Status][]ogc.Status{
 }
 
 // move returns j with its status changed at time now and what follows from the
-// change. It fails when there is no such arrow.
+// change. It fails when there is no such arrow. The times of a record never go
+// back, though the clock may.
 func (j Job) move(to ogc.Status, now time.Time) (Job, error) {
 	allowed := false
 	for _, s := range arrows[j.Status] {
@@ -23,6 +24,9 @@ func (j Job) move(to ogc.Status, now time.Time) (Job, error) {
 	}
 	if !allowed {
 		return j, fmt.Errorf("job %s: %w: it is %s and cannot become %s", j.ID, ErrConflict, j.Status, to)
+	}
+	if now.Before(j.Updated) {
+		now = j.Updated
 	}
 	j.Status, j.Updated = to, now
 	switch {

@@ -38,6 +38,10 @@ type Config struct {
 	// are; nil lets all pass.
 	CheckJSON func(io.Reader) error
 
+	// HideStderr keeps what plugins wrote out of the failures that clients
+	// read.
+	HideStderr bool
+
 	// MaxConcurrency is how many jobs one shared instance is sent at once,
 	// whatever the process (256).
 	MaxConcurrency int

@@ -39,6 +39,16 @@ func (c *console) remember(line string) {
 	c.next++
 }
 
+// written returns how many lines there were so far.
+func (c *console) written() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.next
+}
+
+// since returns the lines after the first n that are remembered, oldest first.
+func (c *console) since(n int) []string { return c.last(max(0, c.written()-n)) }
+
 // last returns at most n of the last lines, oldest first.
 func (c *console) last(n int) []string {
 	c.mu.Lock()

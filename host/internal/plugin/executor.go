@@ -1,10 +1,8 @@
 package plugin
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -22,9 +20,10 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 	if err != nil {
 		return nil, err
 	}
+	began := in.conn.child.console.written()
 	values, err := in.session.Run(ctx, startOf(ctx, a), a.Grace, ev)
 	if err != nil {
-		err = h.failure(ctx, o, in, a, err)
+		err = h.failure(ctx, o, in, a, began, err)
 	}
 	o.giveBack(in)
 	if err != nil {
@@ -62,7 +61,8 @@ func (h *Host) borrow(ctx context.Context, id string) (*offer, *instance, error)
 func startOf(ctx context.Context, a job.Attempt) wire.Start {
 	s := wire.Start{
 		JobID: a.JobID, ProcessID: a.Process.ID, Attempt: a.Number, Outputs: a.Outputs, Dir: a.Dir,
-		Inputs: make(wire.Values, 0, len(a.Inputs)),
+		CheckpointDir: a.Checkpoint,
+		Inputs:        make(wire.Values, 0, len(a.Inputs)),
 	}
 	for id, v := range a.Inputs {
 		s.Inputs = append(s.Inputs, wire.Named{ID: id, Value: wire.Value(v)})
@@ -104,8 +104,9 @@ func mediaTypeOf(v job.Value, wanted string) string {
 }
 
 // failure turns an error of the wire into the host's terms, and sees to an
-// instance that can no longer be trusted.
-func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attempt, err error) error {
+// instance that can no longer be trusted. began is what the console had written
+// when the attempt did.
+func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attempt, began int, err error) error {
 	if _, ok := errors.AsType[*wire.UnresponsiveError](err); ok {
 		in.log.Warn("plugin ignores a cancelled job", "process", a.Process.ID, "job", a.JobID, "grace", a.Grace)
 		in.end(errPoisoned)
@@ -114,7 +115,7 @@ func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attemp
 		}
 	}
 	if c, ok := errors.AsType[*wire.ContractError](err); ok {
-		return &job.Failure{Kind: job.PluginDied, Detail: c.Error(), Cause: err}
+		return &job.Failure{Kind: job.ContractBroken, Detail: c.Error(), Cause: err}
 	}
 	if p, ok := errors.AsType[*wire.Problem](err); ok {
 		return problemFailure(a.Process.ID, p)
@@ -123,9 +124,9 @@ func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attemp
 		return context.Cause(ctx)
 	}
 	if _, ok := errors.AsType[*wire.LostError](err); ok {
-		return lostFailure(in, err)
+		return h.lostFailure(in, a, began, err)
 	}
-	return &job.Failure{Kind: job.PluginDied, Detail: "the job could not be handed to the plugin", Cause: err}
+	return &job.Failure{Kind: job.ContractBroken, Detail: "the job could not be handed to the plugin", Cause: err}
 }
 
 func problemFailure(processID string, p *wire.Problem) error {
@@ -136,22 +137,9 @@ func problemFailure(processID string, p *wire.Problem) error {
 	case wire.Busy:
 		return &job.UnavailableError{ProcessID: processID, Reason: "its plugin is busy", RetryAfter: time.Second}
 	case wire.NoSuchProcess:
-		f.Kind, f.Detail, f.Cause = job.PluginDied, "the plugin does not know the process that it offers", p
+		f.Kind, f.Detail, f.Cause = job.ContractBroken, "the plugin does not know the process that it offers", p
 	case wire.Panicked:
 		f.Detail, f.Cause = "the process crashed inside its plugin", p
 	}
 	return f
-}
-
-// lostFailure waits a little for the instance to be gone, to say how it ended.
-func lostFailure(in *instance, err error) error {
-	wait := time.NewTimer(reportWait)
-	defer wait.Stop()
-	select {
-	case <-in.done:
-		return &job.Failure{Kind: job.PluginDied, Detail: in.ending.detail(), Cause: fmt.Errorf("%w: %w", in.ending.report(), err)}
-	case <-wait.C:
-		cause := cmp.Or(context.Cause(in.serving), errCutOff)
-		return &job.Failure{Kind: job.PluginDied, Detail: cause.Error(), Cause: err}
-	}
 }

@@ -13,11 +13,14 @@ import (
 	"time"
 
 	"geomill/sdk/wire"
+
+	"golang.org/x/sys/unix"
 )
 
 // Why an instance stops serving.
 var (
 	errDied     = errors.New("the plugin ended unexpectedly")
+	errMemory   = errors.New("the plugin ran out of memory")
 	errCutOff   = errors.New("the plugin broke off its connection")
 	errWedged   = errors.New("the plugin stopped answering and was stopped")
 	errPoisoned = errors.New("the plugin ignored a cancelled job and was stopped")
@@ -49,6 +52,8 @@ type instance struct {
 	rush    chan struct{} // closed: do not wait for jobs
 	rushed  sync.Once
 
+	memoryKills int64 // of the machine, at the last check; of own
+
 	state  atomic.Pointer[stateAt]
 	done   chan struct{} // closed when the process is gone and all is cleaned
 	ending ending        // valid after done
@@ -64,6 +69,8 @@ type stateAt struct {
 type ending struct {
 	cause  error
 	status string   // of the process, such as "signal: killed"
+	code   int      // exit code; -1 when a signal ended it
+	signal string   // such as SIGKILL, or empty
 	last   []string // lines on its standard streams
 	rss    int64    // largest resident size, bytes; 0 when not known
 	cpu    time.Duration
@@ -71,13 +78,13 @@ type ending struct {
 
 // crashed reports whether the plugin, and not the host, is why it ended.
 func (e *ending) crashed() bool {
-	return errors.Is(e.cause, errDied) || errors.Is(e.cause, errCutOff) || errors.Is(e.cause, errWedged)
+	return errors.Is(e.cause, errDied) || errors.Is(e.cause, errMemory) || errors.Is(e.cause, errCutOff) || errors.Is(e.cause, errWedged)
 }
 
 // detail says it in a sentence for clients.
 func (e *ending) detail() string {
-	if errors.Is(e.cause, errDied) {
-		return fmt.Sprintf("%v (%s)", errDied, e.status)
+	if errors.Is(e.cause, errDied) || errors.Is(e.cause, errMemory) {
+		return fmt.Sprintf("%v (%s)", e.cause, e.status)
 	}
 	return e.cause.Error()
 }
@@ -184,6 +191,9 @@ func (in *instance) own(retire func(cause error)) {
 		in.conn.stop(in.session)
 	}
 	in.ending = in.conn.ending(cause)
+	if errors.Is(cause, errDied) && in.starved() {
+		in.ending.cause = errMemory
+	}
 	in.session.Close()
 }
 
@@ -192,6 +202,7 @@ func (in *instance) own(retire func(cause error)) {
 func (in *instance) serve() error {
 	tick := time.NewTicker(in.cfg.HeartbeatEvery)
 	defer tick.Stop()
+	in.memoryKills = memoryKills()
 	for misses := 0; ; {
 		select {
 		case <-in.serving.Done():
@@ -201,6 +212,7 @@ func (in *instance) serve() error {
 		case <-in.session.Done():
 			return errCutOff
 		case <-tick.C:
+			in.memoryKills = memoryKills()
 			if in.beats() {
 				misses = 0
 				continue
@@ -251,12 +263,16 @@ func (in *instance) drain(cause error) error {
 
 // ending describes a process that is gone.
 func (c *connection) ending(cause error) ending {
-	e := ending{cause: cause, status: c.child.status(), last: c.child.console.last(consoleLines)}
+	e := ending{cause: cause, status: c.child.status(), code: -1, last: c.child.console.last(consoleLines)}
 	c.child.mu.Lock()
 	defer c.child.mu.Unlock()
 	if ps := c.child.cmd.ProcessState; ps != nil {
 		e.cpu = ps.UserTime() + ps.SystemTime()
 		e.rss = residentOf(ps)
+		e.code = ps.ExitCode()
+		if ws, ok := ps.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			e.signal = unix.SignalName(ws.Signal())
+		}
 	}
 	return e
 }

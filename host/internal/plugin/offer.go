@@ -100,7 +100,11 @@ func policyOf(w wire.Policy) (job.Policy, error) {
 		MaxConcurrency: w.MaxConcurrency,
 		Timeout:        w.Timeout,
 		RetryAttempts:  w.RetryAttempts,
+		RetryBackoff:   w.RetryBackoff,
 		Deterministic:  w.Deterministic,
+	}
+	for _, c := range w.RetryOn {
+		p.RetryOn = append(p.RetryOn, job.FailureKind(c))
 	}
 	switch w.Isolation {
 	case "":
@@ -109,7 +113,7 @@ func policyOf(w wire.Policy) (job.Policy, error) {
 	default:
 		return p, fmt.Errorf("unknown isolation %q", w.Isolation)
 	}
-	if p.MaxConcurrency < 0 || p.Timeout < 0 || p.RetryAttempts < 0 {
+	if p.MaxConcurrency < 0 || p.Timeout < 0 || p.RetryAttempts < 0 || p.RetryBackoff < 0 {
 		return p, fmt.Errorf("negative number in its policy")
 	}
 	return p, nil

@@ -30,7 +30,7 @@ func (h *Host) checkFiles(ctx context.Context, outputs map[string]job.Value) err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil:
-			return &job.Failure{Kind: job.PluginDied, Cause: err,
+			return &job.Failure{Kind: job.ContractBroken, Cause: err,
 				Detail: "the plugin broke its contract: the file of output " + id + " is not JSON, although it is declared as such"}
 		}
 	}

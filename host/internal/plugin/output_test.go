@@ -47,7 +47,7 @@ func TestFilesThatAreToBeJSONAreChecked(t *testing.T) {
 		case err == nil:
 			t.Errorf("%q as %q is accepted", c.content, c.mediaType)
 		default:
-			if f := failureOf(t, err); f.Kind != job.PluginDied || !strings.Contains(f.Detail, "the file of output out is not JSON") {
+			if f := failureOf(t, err); f.Kind != job.ContractBroken || !strings.Contains(f.Detail, "the file of output out is not JSON") {
 				t.Errorf("%q as %q: %+v", c.content, c.mediaType, f)
 			}
 		}

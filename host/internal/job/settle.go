@@ -1,0 +1,93 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"geomill/sdk/ogc"
+)
+
+// settle writes how an attempt ended, and returns the job as it then is. What
+// the store does not take, as on a full disk, is tried until it does: a result
+// is not lost for that, unless it is the outputs themselves that cannot be kept. When the host stops first, the job stays running on disk,
+// and the next host settles it.
+func (s *Service) settle(ctx context.Context, j Job, to ogc.Status, outputs map[string]Value) Job {
+	for {
+		n, err := s.change(ctx, j, to, outputs)
+		if err == nil {
+			return n
+		}
+		s.Logger.Error("end of a job is not recorded", "job", j.ID, "status", to, "error", err)
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone) {
+			return n // someone else has written it
+		}
+		if outputs != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+			to, outputs = ogc.Failed, nil // they are not what they should be: a file has gone
+			j.Exception = j.exception(fmt.Errorf("store outputs: %w", err))
+			j.Message = j.Exception.Detail
+		}
+		select {
+		case <-s.quit:
+			return n
+		default:
+		}
+	}
+}
+
+// The parts of a job's directory besides those of its attempts, which are named
+// by their numbers.
+const (
+	inputsDir     = "in"
+	checkpointDir = "checkpoint"
+)
+
+func (s *Service) checkpointDir(id string) string { return filepath.Join(s.jobDir(id), checkpointDir) }
+
+// cleanUp removes the directory of a job that has ended, or makes it ready for
+// another attempt.
+func (s *Service) cleanUp(j Job) {
+	switch {
+	case j.Status == ogc.Accepted:
+		s.takeBack(j.ID)
+	case j.Status.Final():
+		s.removeDir(j.ID)
+	}
+}
+
+// takeBack undoes lendInputs and removes what the attempts left, except for the
+// checkpoint.
+func (s *Service) takeBack(id string) {
+	entries, err := os.ReadDir(s.jobDir(id))
+	if err != nil { // most often there is none
+		if !errors.Is(err, os.ErrNotExist) {
+			s.Logger.Error("inputs of a job are out of reach", "job", id, "error", err)
+		}
+		return
+	}
+	home := false // the inputs are where they belong
+	for _, e := range entries {
+		home = home || e.Name() == inputsDir
+	}
+	for _, e := range entries {
+		if e.Name() == inputsDir || e.Name() == checkpointDir {
+			continue
+		}
+		attempt := filepath.Join(s.jobDir(id), e.Name())
+		if !home {
+			switch err := os.Rename(filepath.Join(attempt, inputsDir), s.inputDir(id)); {
+			case err == nil:
+				home = true
+			case !errors.Is(err, os.ErrNotExist):
+				s.Logger.Error("inputs of a job are out of reach", "job", id, "error", err)
+				continue
+			}
+		}
+		if err := os.RemoveAll(attempt); err != nil {
+			s.Logger.Warn("attempt directory stays behind", "job", id, "error", err)
+		}
+	}
+}
