@@ -27,14 +27,22 @@ const (
 type console struct {
 	log *slog.Logger
 
-	mu   sync.Mutex
-	ring [consoleLines]string
-	next int
+	mu     sync.Mutex
+	ring   [consoleLines]string
+	next   int
+	head   []string // the first lines of the last stack trace of Go, which may be long
+	headAt int      // how many lines came before it
 }
 
 func (c *console) remember(line string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	switch {
+	case len(c.head) > 0 && len(c.head) < shownLines && c.next == c.headAt+len(c.head):
+		c.head = append(c.head, line)
+	case endsProgram(line):
+		c.head, c.headAt = []string{line}, c.next
+	}
 	c.ring[c.next%consoleLines] = line
 	c.next++
 }
@@ -46,8 +54,18 @@ func (c *console) written() int {
 	return c.next
 }
 
-// since returns the lines after the first n that are remembered, oldest first.
-func (c *console) since(n int) []string { return c.last(max(0, c.written()-n)) }
+// lastWords returns the last lines after the first began, at most shownLines:
+// those that say what happened, which in a stack trace are its first.
+func (c *console) lastWords(began int) []string {
+	c.mu.Lock()
+	written := c.next
+	if len(c.head) > 0 && c.headAt >= began && written-c.headAt > shownLines {
+		defer c.mu.Unlock()
+		return slices.Clone(c.head)
+	}
+	c.mu.Unlock()
+	return c.last(min(written-began, shownLines))
+}
 
 // last returns at most n of the last lines, oldest first.
 func (c *console) last(n int) []string {
@@ -188,15 +206,20 @@ func (s *stream) flush() {
 // recognises its last; else it returns nil.
 func traceEnd(line string) func(string) bool {
 	switch {
-	case strings.HasPrefix(line, "panic: "), strings.HasPrefix(line, "fatal error: "),
-		strings.HasPrefix(line, "runtime: "), strings.HasPrefix(line, "SIGQUIT: "):
-		// Go's traces end with the process.
+	case endsProgram(line):
 		return func(string) bool { return false }
 	case strings.HasPrefix(line, "Traceback (most recent call last)"):
 		// Python's end with the exception, the first line that is not indented.
 		return func(l string) bool { return l != "" && l[0] != ' ' && l[0] != '\t' }
 	}
 	return nil
+}
+
+// endsProgram recognises the first line of a stack trace of Go, which ends with
+// the process.
+func endsProgram(line string) bool {
+	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") ||
+		strings.HasPrefix(line, "runtime: ") || strings.HasPrefix(line, "SIGQUIT: ")
 }
 
 // plainLevel reads the level from the prefixes that go-plugin's documentation

@@ -53,7 +53,7 @@ func (h *Host) lostFailure(in *instance, a job.Attempt, began int, err error) er
 		}
 	}
 	if !h.cfg.HideStderr {
-		f.Crash.Stderr = h.shown(in.conn.child.console.since(began), a)
+		f.Crash.Stderr = h.shown(in.conn.child.console.lastWords(began), a)
 	}
 	return f
 }
@@ -62,7 +62,6 @@ func (h *Host) lostFailure(in *instance, a job.Attempt, began int, err error) er
 // without the host's directories and what the operator put into the plugin's
 // environment.
 func (h *Host) shown(lines []string, a job.Attempt) []string {
-	lines = end(lines)
 	hide := h.hider(a)
 	var out []string
 	room := shownBytes
@@ -75,19 +74,6 @@ func (h *Host) shown(lines []string, a job.Attempt) []string {
 		}
 	}
 	return out
-}
-
-// end returns the last shownLines lines, or the first ones of a stack trace
-// that is longer: they say what happened.
-func end(lines []string) []string {
-	from := max(0, len(lines)-shownLines)
-	for i := range slices.Backward(lines[:from]) {
-		if traceEnd(lines[i]) != nil {
-			from = i
-			break
-		}
-	}
-	return lines[from:min(len(lines), from+shownLines)]
 }
 
 // cut returns at most n bytes of s, whole characters.
@@ -128,7 +114,7 @@ func (h *Host) hider(a job.Attempt) *strings.Replacer {
 // kernel chose it, or its runtime said so.
 func (in *instance) starved() bool {
 	e := &in.ending
-	return e.signal == "SIGKILL" && memoryKills() > in.memoryKills || slices.ContainsFunc(e.last, saysNoMemory)
+	return e.signal == "SIGKILL" && memoryKills() > in.memoryKills || slices.ContainsFunc(in.conn.child.console.lastWords(0), saysNoMemory)
 }
 
 // saysNoMemory knows the last words of programs that get no more memory: those
