@@ -191,6 +191,32 @@ func TestWhatAJobLeftBehindIsThereInTheNextAttempt(t *testing.T) {
 	}
 }
 
+// TestAJobOfAProcessThatIsGoneFails removes the plugin while a job waits.
+func TestAJobOfAProcessThatIsGoneFails(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := startFaulty(t, dir, "--slots", "1", "--drain", "100ms")
+	c := newWeb(t, s.url)
+	running := c.submit(t, "faulty", `{"how":"hang"}`)
+	c.await(t, running, "running")
+	waiting := c.submit(t, "faulty", `{"how":"hang"}`)
+	if err := s.end(t, syscall.SIGTERM); err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "plugins", "faulty")); err != nil {
+		t.Fatal(err)
+	}
+	s = startServer(t, dir, nil)
+	c = newWeb(t, s.url)
+	c.await(t, waiting, "failed")
+	doc := promises(t, c)
+	for path, want := range map[string]string{running: job.TypeHostStopped, waiting: job.TypeProcessVanished} {
+		if e := c.places(t, doc, path); e.Type != want || e.Status != 500 || (e.Attempt == 0) != (path == waiting) {
+			t.Errorf("%+v, want %s", e, want)
+		}
+	}
+}
+
 func (c *web) succeedsAt(t *testing.T, path string, attempt int, note string) {
 	t.Helper()
 	var out struct {

@@ -168,3 +168,26 @@ func TestNewHandlerReportsEverythingThatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckpointDirIsTheHostsOrElseTheJobsOwn has a host that keeps a directory
+// between attempts, and one that does not.
+func TestCheckpointDirIsTheHostsOrElseTheJobsOwn(t *testing.T) {
+	t.Parallel()
+	var got string
+	h, err := sdk.NewHandler(sdk.Plugin{Name: "p", Version: "1.0.0"}, process(func(job *sdk.Job) (err error) {
+		got, err = job.CheckpointDir()
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "checkpoint")
+	for given, want := range map[string]string{kept: kept, "": filepath.Join(dir, "checkpoint")} {
+		if _, err := h.Run(t.Context(), wire.Start{ProcessID: "p", Dir: dir, CheckpointDir: given}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(want); got != want || err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("directory %s, %v; want %s", got, err, want)
+		}
+	}
+}

@@ -127,6 +127,9 @@ type Fault struct {
 	// JSON pointer (RFC 6901) into the request body.
 	Pointer string `json:"pointer,omitempty"`
 	Message string `json:"message"`
+	// Type says more about the kind of fault, if there is more to say. It is
+	// Geomill's own.
+	Type string `json:"type,omitempty"`
 }
 
 // Exception types that the standard defines (1.0 requirements

@@ -57,7 +57,7 @@ func TestStartCrossesWhole(t *testing.T) {
 	for _, want := range []wire.Start{
 		{
 			JobID: "1", ProcessID: "p", Attempt: 2, Inputs: wire.ValuesOf(map[string]wire.Value{"a": {JSON: json.RawMessage(`1`)}}),
-			Outputs: map[string]string{"x": "image/png", "y": ""}, Dir: t.TempDir(),
+			Outputs: map[string]string{"x": "image/png", "y": ""}, Dir: t.TempDir(), CheckpointDir: t.TempDir(),
 			Deadline: time.Now().Add(time.Hour).UTC(), Trace: map[string]string{"traceparent": "00-1-2-01"},
 		},
 		{JobID: "2", ProcessID: "p", Attempt: 1, Inputs: wire.ValuesOf(map[string]wire.Value{}), Outputs: map[string]string{}},

@@ -87,7 +87,7 @@ func schemaDocs(version string) object {
 		"exception": record(object{
 			"type": word(), "title": word(), "status": object{"type": "integer"}, "detail": word(), "instance": word(),
 			"errors": object{"type": "array", "items": record(object{
-				"input": word(), "pointer": word(), "message": word(),
+				"input": word(), "pointer": word(), "message": word(), "type": word(),
 			}, "message")},
 			"attempt":  object{"type": "integer", "minimum": 1, "description": "The attempt that failed."},
 			"timeout":  object{"type": "number", "description": "How long the attempt was allowed to take, in seconds."},

@@ -24,7 +24,11 @@ const maxChecked = 128 << 20
 func (in *intake) admit(ctx context.Context, p *pending) error {
 	if e, ok := errors.AsType[*RemoteError](p.err); ok {
 		in.log.Info("reference not fetched", "process", in.process.ID, "input", p.id, "host", p.host(), "error", p.err)
+		before := len(in.faults)
 		in.refuse(p, misfit{"/href", e.Detail})
+		for i := range in.faults[before:] {
+			in.faults[before+i].Type = TypeReference // which another time may be none
+		}
 		return nil
 	}
 	sent, ok := agree(p.declared, p.got.MediaType)

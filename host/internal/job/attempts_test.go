@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/job/jobtest"
 	"geomill/sdk/ogc"
 )
 
@@ -133,6 +134,24 @@ func TestARequestSaysHowLongItsAttemptsMayTake(t *testing.T) {
 	r.Prefer.Timeout = 2 * time.Hour
 	if x, err = b.Submit(t.Context(), r); err != nil || x.Timeout != time.Hour {
 		t.Errorf("beyond the operator's bound: %+v, %v", x, err)
+	}
+}
+
+// TestAJobWhoseLeaseIsLostEndsOrIsRunAgain has a queue that forgets its leases
+// at once, as after the machine has slept.
+func TestAJobWhoseLeaseIsLostEndsOrIsRunAgain(t *testing.T) {
+	t.Parallel()
+	var attempts atomic.Int32
+	b := &bench{store: jobtest.NewMemoryStore(t), queue: jobtest.NewMemoryQueue(100, 5*time.Millisecond), dir: t.TempDir()}
+	b.open(t, func(_ context.Context, a job.Attempt, _ job.Events) (map[string]job.Value, error) {
+		time.Sleep(20 * time.Millisecond) // longer than the lease
+		if attempts.Add(1) == 1 {
+			return nil, errDeath
+		}
+		return map[string]job.Value{"out": a.Inputs["in"]}, nil
+	}, retried(t, 1))
+	if j := b.reaches(t, b.submit(t, async(`"x"`)).ID, ogc.Successful); j.Attempt != 2 {
+		t.Errorf("job %+v", j)
 	}
 }
 

@@ -429,3 +429,16 @@ func left(in *intake) []string {
 	}
 	return names
 }
+
+func TestAReferenceThatIsNotFetchedIsToldFromOtherFaults(t *testing.T) {
+	t.Parallel()
+	w := &web{at: map[string]resource{"http://text": {media: "application/json", content: `"x"`}}}
+	in := referring(t, w, aNumber)
+	for href, want := range map[string]string{"http://none": TypeReference, "http://text": ""} {
+		in.faults = nil
+		if _, err := in.run(t.Context(), `{"href":"`+href+`"}`); err != nil || len(in.faults) != 1 || in.faults[0].Type != want {
+			t.Errorf("%s: %+v, %v; want the type %q", href, in.faults, err, want)
+		}
+		in.refs = nil
+	}
+}
