@@ -114,7 +114,11 @@ func classify(err error) *problem {
 		return invalid(e.Faults)
 	}
 	if e, ok := errors.AsType[*job.FailedError](err); ok {
-		return &problem{Exception: e.Exception}
+		p := &problem{Exception: e.Exception}
+		if p.Status == http.StatusServiceUnavailable {
+			p.retryAfter = time.Second
+		}
+		return p
 	}
 	if e, ok := errors.AsType[*job.UnavailableError](err); ok {
 		p := typedProblem(http.StatusServiceUnavailable, job.TypeProcessUnavailable, "The process cannot run now: "+e.Reason)

@@ -174,6 +174,7 @@ func TestErrorsBecomeProblems(t *testing.T) {
 		{"unavailable for good", &job.UnavailableError{ProcessID: "p", Reason: "crashes"}, 503, job.TypeProcessUnavailable, ""},
 		{"shutting down", job.ErrShuttingDown, 503, blank, "5"},
 		{"failed", &job.FailedError{Exception: ogc.Exception{Type: "urn:x", Status: 422, Detail: "too wet"}}, 422, "urn:x", ""},
+		{"failed for want of its process", &job.FailedError{Exception: ogc.Exception{Type: "urn:y", Status: 503}}, 503, "urn:y", "1"},
 		{"failed, nobody knows how", &job.FailedError{Exception: ogc.Exception{Status: 200}}, 500, blank, ""},
 		{"timeout", job.ErrTimeout, 504, blank, ""},
 		{"deadline", context.DeadlineExceeded, 504, blank, ""},

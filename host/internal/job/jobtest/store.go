@@ -129,7 +129,10 @@ func as(j job.Job, status ogc.Status) job.Job {
 func storeCreate(t *testing.T, s job.Store) {
 	j := NewJob("p")
 	j.Message, j.Progress, j.Sync = "waits <&>", 3, true
-	j.Exception = &ogc.Exception{Type: "about:blank", Errors: []ogc.Fault{{Pointer: "/a", Message: "m"}}}
+	j.Exception = &ogc.Exception{Type: "about:blank", Errors: []ogc.Fault{{Pointer: "/a", Message: "m"}},
+		Attempt: 2, Timeout: 0.5, ExitCode: new(0), Signal: "SIGKILL", Stderr: []string{"<&>", ""}}
+	j.Retries, j.Backoff, j.PluginCrashes, j.HostCrashes = 4, time.Second, 1, 2
+	j.RetryOn = []job.FailureKind{} // which is not the same as none said
 	created := create(t, s, j)
 	if created.Revision == 0 {
 		t.Error("the created job has no revision")
