@@ -177,7 +177,7 @@ func faultyResources(t *testing.T, c *web) []faulty {
 	row(400, exceptions+"no-such-output", "GET", done+"/results/none")
 	row(400, exceptions+"no-such-output", "GET", done+"/results?outputs=none")
 	row(400, exceptions+"no-such-output", "GET", done+"/results?outputs=echo,none")
-	row(500, "about:blank", "GET", failed+"/results") // the process's failure, not the server's
+	row(500, "urn:geomill:problem:process-failed", "GET", failed+"/results") // the process's failure, not the server's
 
 	badQuery := exceptions + "invalid-query-parameter-value"
 	for _, list := range []string{"/jobs", "/processes"} {
