@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"geomill/sdk/ogc"
 )
@@ -17,6 +18,8 @@ type registry struct {
 	running map[string]*running
 	waiting map[string][]chan struct{}
 	held    map[string]int
+
+	audience
 }
 
 // running is a job under way. It is the Events of its attempt.
@@ -28,6 +31,9 @@ type running struct {
 	log     *slog.Logger
 
 	onProgress func() // nil when no subscriber waits for it; set before the attempt
+
+	job   *Job                  // as of its start; set before the attempt
+	topic atomic.Pointer[topic] // nil when nobody listens to the job
 }
 
 type report struct {
@@ -65,6 +71,7 @@ func (r *registry) add(id string, cancel context.CancelCauseFunc, log *slog.Logg
 	u := &running{id: id, cancel: cancel, settled: make(chan struct{}), log: log}
 	r.mu.Lock()
 	r.running[id] = u
+	u.topic.Store(r.topics[id])
 	r.mu.Unlock()
 	return u
 }
@@ -74,6 +81,7 @@ func (r *registry) settle(u *running) {
 	r.mu.Lock()
 	if r.running[u.id] == u {
 		delete(r.running, u.id)
+		r.retire(u.topic.Load())
 	}
 	r.mu.Unlock()
 	close(u.settled)
@@ -149,13 +157,24 @@ func (u *running) Progress(percent float64, message string) {
 		}
 	}
 	next := &report{progress: p, message: message}
-	if u.report.Store(next); u.onProgress != nil && (old == nil || *old != *next) {
+	u.report.Store(next)
+	if old != nil && *old == *next {
+		return
+	}
+	if t := u.topic.Load(); t != nil {
+		t.report(*u.job, p, message)
+	}
+	if u.onProgress != nil {
 		u.onProgress()
 	}
 }
 
-// Log passes a line of the process on to the host's log.
+// Log passes a line of the process on to the host's log, and to those who listen
+// to the job.
 func (u *running) Log(level slog.Level, message string, fields json.RawMessage) {
+	if t := u.topic.Load(); t != nil {
+		t.log(*u.job, LogLine{Time: time.Now(), Level: level, Source: "process", Attempt: u.job.Attempt, Message: message, Fields: fields})
+	}
 	if fields == nil {
 		u.log.Log(context.Background(), level, message, "job", u.id)
 		return

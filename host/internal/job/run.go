@@ -214,6 +214,8 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 		s.live.settle(u)
 		return j
 	}
+	started := j
+	u.job = &started
 	if u.onProgress = s.onProgress(j, o); u.onProgress != nil {
 		u.onProgress()
 	}

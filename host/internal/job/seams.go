@@ -60,6 +60,9 @@ type Store interface {
 	// slow, it yields ErrBehind and ends; the caller lists and watches anew
 	// from the newest revision it has seen.
 	Watch(ctx context.Context, from uint64) iter.Seq2[Change, error]
+	// Revision returns that of the newest change; Watch from there yields
+	// those to come only.
+	Revision(ctx context.Context) (uint64, error)
 }
 
 // Change is one write to a Store.

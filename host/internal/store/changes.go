@@ -60,6 +60,19 @@ func (l *changeLog) after(revision uint64) (changes []job.Change, more <-chan st
 	return changes, l.more, true
 }
 
+// newest returns the revision of the last change.
+func (l *changeLog) newest() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if len(l.ring) == 0 {
+		return l.before
+	}
+	return l.ring[(l.start+len(l.ring)-1)%len(l.ring)].Revision
+}
+
+// Revision implements job.Store.
+func (s *Store) Revision(ctx context.Context) (uint64, error) { return s.changes.newest(), ctx.Err() }
+
 // Watch implements job.Store. It ends with ErrClosed when the store is closed.
 func (s *Store) Watch(ctx context.Context, from uint64) iter.Seq2[job.Change, error] {
 	return func(yield func(job.Change, error) bool) {

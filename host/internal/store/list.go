@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	badger "github.com/dgraph-io/badger/v4"
 
@@ -154,29 +153,7 @@ func (q *query) matchesNow(at id) (bool, error) {
 }
 
 // matches reports whether a record, however it was found, satisfies the filter.
-func (q *query) matches(j *job.Job) bool {
-	f := &q.filter
-	switch {
-	case len(f.ProcessIDs) > 0 && !slices.Contains(f.ProcessIDs, j.ProcessID),
-		len(f.Statuses) > 0 && !slices.Contains(f.Statuses, j.Status),
-		!f.CreatedFrom.IsZero() && j.Created.Before(f.CreatedFrom),
-		!f.CreatedTo.IsZero() && j.Created.After(f.CreatedTo):
-		return false
-	case f.MinDuration == nil && f.MaxDuration == nil:
-		return true
-	case j.Started.IsZero():
-		return false
-	}
-	d := duration(j, f.Now)
-	return (f.MinDuration == nil || d >= *f.MinDuration) && (f.MaxDuration == nil || d <= *f.MaxDuration)
-}
-
-func duration(j *job.Job, now time.Time) time.Duration {
-	if !j.Finished.IsZero() {
-		now = j.Finished
-	}
-	return now.Sub(j.Started)
-}
+func (q *query) matches(j *job.Job) bool { return q.filter.Matches(j) }
 
 // residual says that no index decides the filter alone.
 func residual(f *job.Filter) bool {

@@ -266,6 +266,13 @@ func (s *MemoryStore) Watch(ctx context.Context, from uint64) iter.Seq2[job.Chan
 	}
 }
 
+// Revision implements job.Store.
+func (s *MemoryStore) Revision(ctx context.Context) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revision, ctx.Err()
+}
+
 // after returns the first change above a revision, or a channel to wait on.
 func (s *MemoryStore) after(revision uint64) (job.Change, <-chan struct{}, error) {
 	s.mu.Lock()

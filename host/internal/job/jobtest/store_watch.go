@@ -33,6 +33,9 @@ func storeWatch(t *testing.T, s job.Store) {
 		t.Fatalf("Delete: %v", err)
 	}
 	all := watched(t, s, 0, 4)
+	if newest, err := s.Revision(within(t)); err != nil || newest != all[3].Revision {
+		t.Errorf("the newest revision is %d, %v; want %d", newest, err, all[3].Revision)
+	}
 	last := all[3]
 	if last.Revision <= running.Revision {
 		t.Errorf("the deletion has revision %d, not above %d", last.Revision, running.Revision)
