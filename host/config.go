@@ -67,6 +67,8 @@ type Config struct {
 	// PluginEnv lists environment variables, NAME or NAME=VALUE, that
 	// plugins get besides the fixed few; NAME takes the host's value.
 	PluginEnv []string `yaml:"plugin-env"`
+	// MaxListeners is how many clients may listen to events at once.
+	MaxListeners int `yaml:"max-listeners"`
 	// Compat lists compatibility switches, see CompatCITE10 and CompatPygeoapi.
 	Compat []string `yaml:"compat"`
 
@@ -129,6 +131,8 @@ func Default() Config {
 		ReferenceMaxBytes: remote.DefaultMaxBytes,
 		ReferenceTimeout:  remote.DefaultTimeout,
 		CallbackTries:     5,
+
+		MaxListeners: api.DefaultMaxListeners,
 	}
 }
 
@@ -203,7 +207,7 @@ func (c Config) validateNumbers(fault func(key, format string, args ...any)) {
 	for _, n := range []struct {
 		key   string
 		value int
-	}{{"queue-limit", c.QueueLimit}, {"sync-slots", c.SyncSlots}, {"callback-tries", c.CallbackTries}} {
+	}{{"queue-limit", c.QueueLimit}, {"sync-slots", c.SyncSlots}, {"callback-tries", c.CallbackTries}, {"max-listeners", c.MaxListeners}} {
 		if n.value < 1 {
 			fault(n.key, "%d is not a number from 1", n.value)
 		}

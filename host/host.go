@@ -132,6 +132,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: headerDeadline, IdleTimeout: idleDeadline, MaxHeaderBytes: maxHeader,
 	}
+	p.http.RegisterOnShutdown(p.jobs.EndListeners) // else they would take the whole time of the drain
 	return p, nil
 }
 
@@ -148,7 +149,7 @@ func newAPI(c Config, data string, jobs *job.Service, log *slog.Logger) (*api.AP
 	}
 	return api.New(api.Config{
 		Service: jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
-		MaxBody: c.MaxBody, SpoolDir: filepath.Join(data, "spool"), Logger: log,
+		MaxBody: c.MaxBody, SpoolDir: filepath.Join(data, "spool"), Logger: log, MaxListeners: c.MaxListeners,
 		CursorKey: key, TrustedProxies: proxies, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
 		CITE10: slices.Contains(c.Compat, CompatCITE10), Pygeoapi: slices.Contains(c.Compat, CompatPygeoapi),
 	})

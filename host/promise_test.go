@@ -140,9 +140,13 @@ func anyRequest(t *rapid.T, doc promised, jobs []string) (method, path, body str
 	}
 	q := url.Values{}
 	names := []string{"f", "limit", "cursor", "type", "processID", "status", "datetime", "minDuration", "outputs", "lang", "profile"}
-	values := []string{"json", "html", "1", "0", "process", "echo", "successful", "2020-01-01T00:00:00Z/..", "de", "", "é,x", "ogc-process-description"}
+	values := []string{"json", "html", "1", "0", "process", "echo", "successful", "2020-01-01T00:00:00Z/..", "de", "", "é,x", "ogc-process-description", "events"}
 	for _, name := range rapid.SliceOfN(rapid.SampledFrom(names), 0, 2).Draw(t, "parameters") {
 		q.Set(name, rapid.SampledFrom(values).Draw(t, name))
+	}
+	endless := path == "/jobs" // as events
+	if endless && q.Get("f") == "events" {
+		q.Del("f")
 	}
 	if len(q) > 0 {
 		path += "?" + q.Encode()
@@ -155,10 +159,10 @@ func anyRequest(t *rapid.T, doc promised, jobs []string) (method, path, body str
 		body = string(text)
 	}
 	for name, values := range map[string][]string{
-		"Accept": {"", "application/json", "text/html", "image/png", "text/plain;q=0.5, */*;q=0.1", "application/problem+json"},
+		"Accept": {"", "application/json", "text/html", "image/png", "text/plain;q=0.5, */*;q=0.1", "application/problem+json", "text/event-stream"},
 		"Prefer": {"", "respond-async", "wait=1", "return=minimal", "respond-async, wait=0"},
 	} {
-		if v := rapid.SampledFrom(values).Draw(t, name); v != "" {
+		if v := rapid.SampledFrom(values).Draw(t, name); v != "" && !(endless && v == "text/event-stream") {
 			header = append(header, name, v)
 		}
 	}

@@ -51,6 +51,8 @@ type settings struct {
 	ReferenceMaxBytes *int64         `help:"Largest size in bytes of all references of a request (1073741824)." env:"GEOMILL_REFERENCE_MAX_BYTES" placeholder:"BYTES"`
 	ReferenceTimeout  *time.Duration `help:"Time to fetch all references of a request (1m)." env:"GEOMILL_REFERENCE_TIMEOUT" placeholder:"DURATION"`
 	CallbackTries     *int           `help:"Tries of a callback before it is given up (5)." env:"GEOMILL_CALLBACK_TRIES" placeholder:"N"`
+
+	MaxListeners *int `help:"Clients that may listen to events at once (10000)." env:"GEOMILL_MAX_LISTENERS" placeholder:"N"`
 }
 
 // load puts the configuration together: flag over environment over file over
@@ -90,6 +92,7 @@ func (s settings) load() (host.Config, error) {
 	set(&c.ReferenceMaxBytes, s.ReferenceMaxBytes)
 	set(&c.ReferenceTimeout, s.ReferenceTimeout)
 	set(&c.CallbackTries, s.CallbackTries)
+	set(&c.MaxListeners, s.MaxListeners)
 	if secret, ok := os.LookupEnv(callbackSecret); ok {
 		c.CallbackSecret = host.Secret(secret)
 	}

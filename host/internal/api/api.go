@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
@@ -38,6 +39,8 @@ type Jobs interface {
 	Results(ctx context.Context, id string) (*job.Results, error)
 	Deliveries(ctx context.Context, id string) ([]job.Delivery, error)
 	Dismiss(ctx context.Context, id string) (job.Job, error)
+	Listen(ctx context.Context, id string, from *job.Place) (job.Listener, error)
+	ListenAll(ctx context.Context, f job.Filter, from *job.Place) (job.Listener, error)
 }
 
 // Service is both; *job.Service implements it.
@@ -98,6 +101,8 @@ type Config struct {
 	PageLimit    int // entries of a list when the client names no limit
 	MaxPageLimit int // larger limits are lowered to it
 
+	MaxListeners int // streams of events at once
+
 	// CITE10 leaves out the Link headers of synchronous replies, which the
 	// conformance suite of version 1.0 misreads.
 	CITE10 bool
@@ -140,6 +145,7 @@ func (c *Config) check() error {
 		{"number of scanners", int64(c.Scanners)},
 		{"page limit", int64(c.PageLimit)},
 		{"largest page limit", int64(c.MaxPageLimit)},
+		{"largest number of listeners", int64(c.MaxListeners)},
 	} {
 		if n.value < 0 {
 			errs = append(errs, fmt.Errorf("%s is negative", n.name))
@@ -161,6 +167,7 @@ func (c *Config) fill() {
 	orElse(&c.InlineLimit, DefaultInlineLimit)
 	orElse(&c.PageLimit, DefaultPageLimit)
 	orElse(&c.MaxPageLimit, DefaultMaxPageLimit)
+	orElse(&c.MaxListeners, DefaultMaxListeners)
 	orElse(&c.Logger, slog.New(slog.DiscardHandler))
 	if len(c.CursorKey) == 0 {
 		c.CursorKey = make([]byte, 32)
@@ -199,6 +206,7 @@ type API struct {
 	slots     chan struct{} // one for each spooled body being parsed
 	address   addresses
 	cors      *cors
+	listeners atomic.Int64 // streams of events
 
 	definitions definitions
 }

@@ -30,6 +30,9 @@ type fakeService struct {
 	process   func(id string) (*job.Process, error)
 	await     func(ctx context.Context, id string) error
 
+	listen    func(ctx context.Context, id string, from *job.Place) (job.Listener, error)
+	listenAll func(ctx context.Context, f job.Filter, from *job.Place) (job.Listener, error)
+
 	deliveries []job.Delivery // of every job
 }
 
@@ -81,6 +84,14 @@ func (f *fakeService) Deliveries(context.Context, string) ([]job.Delivery, error
 }
 
 func (f *fakeService) Dismiss(_ context.Context, id string) (job.Job, error) { return f.dismiss(id) }
+
+func (f *fakeService) Listen(ctx context.Context, id string, from *job.Place) (job.Listener, error) {
+	return f.listen(ctx, id, from)
+}
+
+func (f *fakeService) ListenAll(ctx context.Context, filter job.Filter, from *job.Place) (job.Listener, error) {
+	return f.listenAll(ctx, filter, from)
+}
 
 // testProcess makes a process whose outputs have the given schemas.
 func testProcess(t testing.TB, id string, outputs map[string]string, options ...ogc.JobControlOption) *job.Process {

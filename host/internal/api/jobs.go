@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -12,10 +13,14 @@ import (
 
 // jobList answers GET /jobs (1.0 /req/job-list/job-list-op, job-list-success).
 func (a *API) jobList(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	if wantsEvents(r) {
+		return a.jobListEvents(w, r)
+	}
+	w.Header()["Vary"] = varyAccept
 	l, err := a.listing(r, "/jobs")
 	filter, some, wrong := parseFilter(l.query, a.config.Now())
 	if err := badParameters(err, wrong); err != nil {
-		return err
+		return orEvents(err)
 	}
 	var page job.Page
 	if some {
@@ -43,17 +48,28 @@ func (a *API) jobList(w http.ResponseWriter, r *http.Request, _ httprouter.Param
 
 // jobStatus answers GET /jobs/{jobID} (1.0 /req/core/job-op, job-success).
 func (a *API) jobStatus(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
+	if wantsEvents(r) {
+		return a.jobEvents(w, r, params)
+	}
+	w.Header()["Vary"] = varyAccept
 	j, err := a.service.Job(r.Context(), params.ByName("jobID"))
 	if err != nil {
 		return err
 	}
-	s := statusInfo(j, a.base(r))
-	if j.Callback {
-		if s.Callbacks, err = a.callbackLog(r.Context(), j.ID); err != nil {
-			return err
-		}
+	s, err := a.statusDocument(r.Context(), j, a.base(r))
+	if err != nil {
+		return err
 	}
-	return linked(w, r, s, s.Links, profileJob)
+	return orEvents(linked(w, r, s, s.Links, profileJob))
+}
+
+// statusDocument is the document of a single job.
+func (a *API) statusDocument(ctx context.Context, j job.Job, base string) (s ogc.StatusInfo, err error) {
+	s = statusInfo(j, base)
+	if j.Callback {
+		s.Callbacks, err = a.callbackLog(ctx, j.ID)
+	}
+	return s, err
 }
 
 // dismiss answers DELETE /jobs/{jobID} (1.0 /req/dismiss/job-dismiss-op,

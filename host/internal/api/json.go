@@ -57,7 +57,7 @@ func negotiate(r *http.Request, q url.Values) (accept, error) {
 	case "html":
 		return nil, notAcceptable(mediaJSON)
 	}
-	return nil, badParameter("f", "json is the only format here")
+	return nil, badParameter("f", "names no format of this resource; json is one")
 }
 
 // jsonOnly is the negotiation of resources that are JSON documents

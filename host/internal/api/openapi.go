@@ -97,7 +97,9 @@ func (rp reply) open() object {
 		content := object{}
 		for _, t := range rp.types {
 			schema := object{}
-			if rp.schema != "" {
+			if t == mediaEvents {
+				schema = word()
+			} else if rp.schema != "" {
 				schema = ref("schemas", rp.schema)
 			}
 			content[t] = object{"schema": schema}
@@ -171,6 +173,9 @@ func (a *API) parameterDocs(all []*job.Process) object {
 		"minDuration": parameter("minDuration", "query", "The shortest run time, in seconds.", object{"type": "integer", "minimum": 0}),
 		"maxDuration": parameter("maxDuration", "query", "The longest run time, in seconds.", object{"type": "integer", "minimum": 0}),
 		"Prefer":      parameter("Prefer", "header", "Preferences (RFC 7240): respond-async, wait, timeout, return.", word()),
+
+		"eventsOrJSON":  parameter("f", "query", "The format of the reply; it overrides the Accept header.", word("json", "events")),
+		"Last-Event-ID": parameter("Last-Event-ID", "header", "The id of the last event that the client got: it is sent those that it missed.", word()),
 	}
 }
 

@@ -24,6 +24,8 @@ func jsonReply(summary, schema string) []reply {
 }
 
 var (
+	eventTypes = []string{mediaJSON, mediaEvents}
+
 	anyType = []string{mediaJSON, mediaText, mediaMultipart, "*/*"}
 
 	docLandingPage = operation{
@@ -61,12 +63,15 @@ var (
 	}
 	docJobList = operation{
 		"getJobs", "The jobs, newest first", "Jobs",
-		[]string{"limit", "cursor", "type", "ofProcess", "status", "datetime", "minDuration", "maxDuration", "profile", "f"}, "",
-		jsonReply("A page of the jobs", "jobList"), []int{400, 406, 500},
+		[]string{"limit", "cursor", "type", "ofProcess", "status", "datetime", "minDuration", "maxDuration", "profile", "eventsOrJSON", "Last-Event-ID"}, "",
+		[]reply{{200, "A page of the jobs, or their changes from now on as events", eventTypes, "jobList", nil}}, []int{400, 406, 500, 503},
 	}
 	docJobStatus = operation{
-		"getStatus", "The status of a job", "Jobs", []string{"profile", "f"}, "",
-		jsonReply("The status of the job", "statusInfo"), []int{400, 404, 406, 410, 500},
+		"getStatus", "The status of a job", "Jobs", []string{"profile", "eventsOrJSON", "Last-Event-ID"}, "",
+		[]reply{
+			{200, "The status of the job, or what happens to it until its end as events", eventTypes, "statusInfo", nil},
+			{204, "The job has ended, and the client was sent all its events", nil, "", nil},
+		}, []int{400, 404, 406, 410, 500, 503},
 	}
 	docDismiss = operation{
 		"dismiss", "Stop a job, or remove one that has ended", "Jobs", []string{"f"}, "",
