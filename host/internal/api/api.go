@@ -206,7 +206,8 @@ type API struct {
 	slots     chan struct{} // one for each spooled body being parsed
 	address   addresses
 	cors      *cors
-	listeners atomic.Int64 // streams of events
+	listeners atomic.Int64  // streams of events
+	patience  time.Duration // see writePatience
 
 	definitions definitions
 }
@@ -216,7 +217,7 @@ func New(c Config) (*API, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("configure api: %w", err)
 	}
-	a := &API{config: c, service: c.Service, slots: make(chan struct{}, c.Scanners), address: newAddresses(&c)}
+	a := &API{config: c, service: c.Service, slots: make(chan struct{}, c.Scanners), address: newAddresses(&c), patience: writePatience}
 	a.cors, _ = newCORS(c.CORSOrigins) // checked with the rest
 	a.routes = a.table()
 	a.router = a.newRouter()

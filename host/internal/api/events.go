@@ -222,8 +222,8 @@ func (s *eventStream) live(p job.Place) {
 }
 
 func (s *eventStream) send(news []*job.Notice) error {
-	s.hurry()
 	for _, n := range news {
+		s.hurry()
 		text, err := s.text(n)
 		if err != nil {
 			return err
@@ -241,9 +241,9 @@ func (s *eventStream) send(news []*job.Notice) error {
 
 // hurry renews the deadline of writes now and then, as that costs something.
 func (s *eventStream) hurry() {
-	if now := time.Now(); now.Sub(s.patient) > writePatience/2 {
+	if now := time.Now(); now.Sub(s.patient) > s.api.patience/2 {
 		s.patient = now
-		_ = s.control.SetWriteDeadline(now.Add(writePatience * 3 / 2)) // the system bounds a stall too
+		_ = s.control.SetWriteDeadline(now.Add(s.api.patience * 3 / 2)) // the system bounds a stall too
 	}
 }
 

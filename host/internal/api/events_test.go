@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -219,6 +221,46 @@ func TestListenersAreCounted(t *testing.T) {
 	}
 	if w.StatusCode != 200 {
 		t.Errorf("after one has left: %d", w.StatusCode)
+	}
+}
+
+// endless always has more to tell.
+type endless struct{ told }
+
+func (l *endless) Next(context.Context) ([]*job.Notice, bool, error) {
+	return []*job.Notice{{Kind: job.LogNotice, Line: job.LogLine{Message: strings.Repeat("x", 1<<16)}}}, false, nil
+}
+
+func (l *endless) More() <-chan struct{} { return l.more }
+
+func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := listening(t, nil)
+	gone := make(chan struct{})
+	s.listen = func(context.Context, string, *job.Place) (job.Listener, error) {
+		l := &endless{told{more: make(chan struct{})}}
+		close(l.more)
+		return l, nil
+	}
+	a := newAPI(t, s)
+	a.patience = 200 * time.Millisecond
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(gone)
+		a.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /jobs/j1?f=events HTTP/1.1\r\nHost: test\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gone:
+	case <-time.After(20 * time.Second):
+		t.Error("the stream goes on")
 	}
 }
 

@@ -88,11 +88,11 @@ func (m *topicModel) listen() {
 
 // ear is a listener and what it has heard.
 type ear struct {
-	model          *topicModel
-	listener       *jobListener
-	lines, status  uint64
-	percent, heard int
-	ended          bool
+	model         *topicModel
+	listener      *jobListener
+	lines, status uint64
+	percent       int
+	ended         bool
 }
 
 func (e *ear) read() {
