@@ -50,6 +50,8 @@ var rooms = []room{
 	{path: "host/internal/plugin/...", may: []string{"host/internal/job", "sdk/ogc", "sdk/wire"}},
 	{path: "host/internal/remote/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/callback/...", may: []string{"host/internal/job", "sdk/ogc"}},
+	{path: "host/internal/archive/..."},
+	{path: "host/internal/admin/..."},
 	{path: "host/internal/api/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host", may: anyRoom},
 	{path: "host/cmd/geomill/...", may: []string{"host"}},
@@ -70,6 +72,7 @@ var libraries = map[string][]string{
 	"github.com/hashicorp/go-plugin":      {"sdk", "sdk/wire/...", "host/internal/plugin/..."},
 	"github.com/invopop/jsonschema":       {"sdk/schema/..."},
 	"github.com/julienschmidt/httprouter": {"host/internal/api/..."},
+	"github.com/klauspost/compress":       {"host/internal/archive/..."},
 	"github.com/peterstace/simplefeatures": {
 		"plugins/...", "examples/...",
 	},

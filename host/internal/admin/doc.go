@@ -1,0 +1,69 @@
+// Package admin is how the operator's own commands talk to a running server: HTTP
+// over a Unix socket in the data directory, for its owner only. Both ends are
+// here. The package imports nothing of the host: what the server can do for
+// an operator is handed to it as functions. Its central type is Server.
+//
+//	GET /backup    a backup, as package archive has it; the trailer
+//	               Geomill-Fault says why it is cut off
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+const (
+	socketName = "admin.sock"
+	backupPath = "/backup"
+
+	faultTrailer = "Geomill-Fault"
+	mediaBackup  = "application/zstd"
+
+	headerDeadline = 10 * time.Second
+	stallDeadline  = time.Minute // for a client that takes in nothing
+	dialDeadline   = 5 * time.Second
+)
+
+// ErrNotRunning is the error of a client when no server listens.
+var ErrNotRunning = errors.New("no server runs on this data directory")
+
+// at calls use with a path of the directory's file that is short enough for a
+// Unix socket, however long that of the directory is. The path is good during the
+// call.
+func at(dir, name string, use func(path string) error) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return use(fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), name))
+}
+
+// checkPeer fails unless the other end of the connection belongs to one of the
+// users.
+func checkPeer(conn *net.UnixConn, users ...int) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("check peer: %w", err)
+	}
+	var peer *syscall.Ucred
+	var peerErr error
+	err = raw.Control(func(fd uintptr) {
+		peer, peerErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	})
+	if err = errors.Join(err, peerErr); err != nil {
+		return fmt.Errorf("check peer: %w", err)
+	}
+	if !slices.Contains(users, int(peer.Uid)) {
+		return fmt.Errorf("process %d of user %d is at the other end of %s", peer.Pid, peer.Uid, socketName)
+	}
+	return nil
+}
+
+func socketPath(dir string) string { return filepath.Join(dir, socketName) }
