@@ -106,6 +106,7 @@ type Service struct {
 	turn      chan struct{} // held while a large input is checked
 	syncSlots chan struct{}
 	quit      chan struct{} // closed when Run gives up what still runs
+	dirs      dirHold
 }
 
 // NewService checks the configuration. It starts nothing: see Run.
@@ -322,6 +323,11 @@ func (s *Service) attemptDir(id string, n int) string {
 }
 
 func (s *Service) removeDir(id string) {
+	s.dirs.RLock()
+	defer s.dirs.RUnlock()
+	if s.dirs.holders > 0 {
+		return // the sweeper finds it
+	}
 	if err := os.RemoveAll(s.jobDir(id)); err != nil {
 		s.Logger.Warn("job directory stays behind", "job", id, "error", err)
 	}

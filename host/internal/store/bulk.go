@@ -30,7 +30,7 @@ func (s *Store) BulkLoad(ctx context.Context, jobs iter.Seq2[job.Job, job.Order]
 		return s.createAll(ctx, full)
 	}
 	for j, o := range jobs {
-		n, err := prepareNew(j, o)
+		n, err := prepareNew(j, s.portable(o))
 		if err != nil {
 			return fmt.Errorf("load job %s: %w", j.ID, err)
 		}

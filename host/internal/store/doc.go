@@ -10,6 +10,8 @@
 //	results/<id>/<attempt>-<x>/<n> outputs that are files
 //	pending/<id>[+<attempt>-<x>]   names a part of results/ that a crash at this
 //	                               moment would orphan; settled by Open
+//	held/<id>+[<attempt>-<x>]      names a part of results/ that is removed when
+//	                               the open snapshot is closed, or by Open
 //
 // Keys of the database. An id is the 16 bytes of the job's UUID; ~id is its
 // complement, so that ascending keys are newest first:

@@ -23,13 +23,23 @@ func (s *Store) Get(ctx context.Context, jobID string) (j job.Job, err error) {
 // Order implements job.Store.
 func (s *Store) Order(ctx context.Context, jobID string) (o job.Order, err error) {
 	err = s.read(ctx, jobID, func(txn *badger.Txn, i id) error {
-		item, err := txn.Get(orderKey(i))
-		if err != nil {
-			return err
-		}
-		return item.Value(func(b []byte) error { return decodeOrder(i, b, &o) })
+		o, err = s.readOrder(txn, i)
+		return err
 	})
 	return o, err
+}
+
+// readOrder fails with badger.ErrKeyNotFound when there is no such job.
+func (s *Store) readOrder(txn *badger.Txn, i id) (o job.Order, err error) {
+	item, err := txn.Get(orderKey(i))
+	if err != nil {
+		return o, err
+	}
+	if err := item.Value(func(b []byte) error { return decodeOrder(i, b, &o) }); err != nil {
+		return o, err
+	}
+	s.locate(o)
+	return o, nil
 }
 
 // Output implements job.Store.

@@ -39,6 +39,10 @@ type Config struct {
 	// files into memory: running out of space within it would kill the process.
 	MinFree uint64
 
+	// JobsDir is the directory of the jobs' input files. Orders that name
+	// files below it are stored without it, so that it can be moved.
+	JobsDir string
+
 	freeSpace func(dir string) (uint64, error)
 }
 
@@ -51,6 +55,11 @@ func (c *Config) setDefaults() error {
 		return err
 	}
 	c.Dir = dir
+	if c.JobsDir != "" {
+		if c.JobsDir, err = filepath.Abs(c.JobsDir); err != nil {
+			return err
+		}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -102,6 +111,8 @@ type Store struct {
 	recent  *recentJobs
 	changes *changeLog
 	outbox  *outboxHosts
+
+	hold fileHold
 }
 
 var _ job.Store = (*Store)(nil)
@@ -127,7 +138,7 @@ func Open(c Config) (*Store, error) {
 }
 
 func (s *Store) open() (err error) {
-	for _, dir := range []string{s.config.Dir, s.path(databaseDir), s.path(resultsDir), s.path(pendingDir)} {
+	for _, dir := range []string{s.config.Dir, s.path(databaseDir), s.path(resultsDir), s.path(pendingDir), s.path(heldDir)} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}

@@ -43,15 +43,27 @@ func (s *Store) unmark(i id, sub string) {
 }
 
 // discard removes outputs that no record links to. What it cannot remove keeps
-// its mark, so that the next Open tries again.
+// its mark, so that the next Open tries again; what a snapshot may name is
+// removed after it.
 func (s *Store) discard(i id, sub string) {
+	s.hold.RLock()
+	defer s.hold.RUnlock()
+	if s.postpone(i, sub) {
+		return
+	}
+	if s.removeOutputs(i, sub) {
+		s.unmark(i, sub)
+	}
+}
+
+func (s *Store) removeOutputs(i id, sub string) bool {
 	dir := s.path(resultsDir, i.String())
 	if err := os.RemoveAll(filepath.Join(dir, sub)); err != nil {
 		s.log.Warn("outputs cannot be removed", "job", i.String(), "error", err)
-		return
+		return false
 	}
 	_ = os.Remove(dir) // when nothing else is in it
-	s.unmark(i, sub)
+	return true
 }
 
 // sweep settles what a crash left between moving files and linking them, or
@@ -64,7 +76,7 @@ func (s *Store) sweep() error {
 	for _, m := range marks {
 		text, sub, _ := strings.Cut(m.Name(), "+")
 		i, ok := parseID(text)
-		if !ok || strings.ContainsRune(sub, filepath.Separator) || sub == "." || sub == ".." {
+		if !ok || !plainName(sub) {
 			s.log.Warn("unknown file is left alone", "path", s.path(pendingDir, m.Name()))
 			continue
 		}
@@ -78,7 +90,12 @@ func (s *Store) sweep() error {
 		}
 		s.discard(i, sub)
 	}
-	return nil
+	return s.removeHeld()
+}
+
+// plainName reports whether a name leads to no other directory.
+func plainName(name string) bool {
+	return !strings.ContainsRune(name, filepath.Separator) && name != "." && name != ".."
 }
 
 // linkedDirs returns the directories under results/<id> that hold outputs.

@@ -18,7 +18,7 @@ import (
 // Create implements job.Store. Ids that are not UUIDs in canonical form are
 // refused.
 func (s *Store) Create(ctx context.Context, j job.Job, o job.Order) (job.Job, error) {
-	n, err := prepareNew(j, o)
+	n, err := prepareNew(j, s.portable(o))
 	if err != nil {
 		return job.Job{}, fmt.Errorf("create job %s: %w", j.ID, err)
 	}
