@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"geomill/host/internal/admin"
 	"geomill/host/internal/api"
 	"geomill/host/internal/callback"
 	"geomill/host/internal/job"
@@ -71,6 +72,7 @@ type parts struct {
 	api     *api.API
 	calls   *callback.Caller
 	http    *http.Server
+	admin   *admin.Server // or nil
 
 	requests *requests
 }
@@ -81,7 +83,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	dir := func(name string) string { return filepath.Join(data, name) }
-	for _, name := range []string{"jobs", "spool"} {
+	for _, name := range []string{jobsDir, "spool"} {
 		if err := os.MkdirAll(dir(name), 0o700); err != nil {
 			return nil, fmt.Errorf("data directory: %w", err)
 		}
@@ -98,7 +100,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.store, err = store.Open(store.Config{Dir: dir("store"), Logger: log}); err != nil {
+	if p.store, err = store.Open(store.Config{Dir: dir(storeDir), JobsDir: dir(jobsDir), Logger: log}); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	defer func() {
@@ -116,7 +118,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}
 	if p.jobs, err = job.NewService(job.Config{
 		Catalog: p.plugins, Executor: p.plugins, Store: p.store, Queue: store.NewQueue(store.QueueConfig{Limit: c.QueueLimit}),
-		Callbacks: p.calls, Logger: log, Dir: dir("jobs"),
+		Callbacks: p.calls, Logger: log, Dir: dir(jobsDir),
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync || pygeoapi,
 		Timeout: c.Timeout, MaxTimeout: c.MaxTimeout, Grace: c.Grace, Drain: c.Drain,
 		Fetcher: fetcher, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,
@@ -133,6 +135,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		ReadHeaderTimeout: headerDeadline, IdleTimeout: idleDeadline, MaxHeaderBytes: maxHeader,
 	}
 	p.http.RegisterOnShutdown(p.jobs.EndListeners) // else they would take the whole time of the drain
+	p.admin = newAdmin(p, data)
 	return p, nil
 }
 
@@ -171,6 +174,10 @@ func (p *parts) run(ctx context.Context, listener net.Listener, news News) error
 			p.log.Error("close store", "error", err)
 		}
 	}()
+	if p.admin != nil {
+		operator := goRun(p.admin.Run)
+		defer operator.stop(p.log, "admin socket")
+	}
 	if err := p.plugins.Open(); err != nil {
 		return fmt.Errorf("plugins: %w", err)
 	}

@@ -15,7 +15,7 @@ const keySize = 32 // bytes
 // client reads on in a list when the host was started anew meanwhile. Nobody else
 // may use the directory at the same time.
 func cursorKey(dir string) ([]byte, error) {
-	name := filepath.Join(dir, "cursor.key")
+	name := filepath.Join(dir, cursorKeyFile)
 	key, err := os.ReadFile(name)
 	if err == nil && len(key) == keySize {
 		return key, nil

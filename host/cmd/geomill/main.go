@@ -17,6 +17,8 @@ import (
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Serve the processes of the plugins."`
 	Plugins pluginsCmd `cmd:"" help:"List the plugins of a directory."`
+	Backup  backupCmd  `cmd:"" help:"Write all jobs and results into a file, while the server runs or not."`
+	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
