@@ -59,6 +59,14 @@ func plain(s string) string {
 	return b.String()
 }
 
+// cell is plain text for a table, whose columns a tab would move.
+func cell(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return strings.ReplaceAll(plain(s), "\t", " ")
+}
+
 // age reads a duration; besides the units of Go there are days and weeks.
 func age(s string) (time.Duration, error) {
 	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {

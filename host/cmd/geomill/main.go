@@ -19,6 +19,7 @@ type cli struct {
 	Plugins pluginsCmd `cmd:"" help:"List the plugins of a directory."`
 	Backup  backupCmd  `cmd:"" help:"Write all jobs and results into a file, while the server runs or not."`
 	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
+	Jobs    jobsCmd    `cmd:"" help:"List, show, dismiss and prune the jobs of a running server."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

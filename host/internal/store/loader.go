@@ -49,7 +49,7 @@ func NewLoader(dir string, log *slog.Logger) (*Loader, error) {
 
 // Records takes a part that Snapshot.Records gave.
 func (l *Loader) Records(r io.Reader) error {
-	in := bufio.NewReaderSize(r, 64<<10)
+	in := newFrames(r)
 	for {
 		e, err := readFrame(in)
 		if err == io.EOF {
@@ -66,6 +66,8 @@ func (l *Loader) Records(r io.Reader) error {
 		}
 	}
 }
+
+func newFrames(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 64<<10) }
 
 // readFrame returns a bare io.EOF where the part ends.
 func readFrame(in *bufio.Reader) (*badger.Entry, error) {
