@@ -208,14 +208,18 @@ func TestWhatCannotStartSaysWhyInOneLine(t *testing.T) {
 
 func TestEverySubcommandHasHelpWithAnExample(t *testing.T) {
 	var c cli
-	parser, err := kong.New(&c)
+	parser, err := kong.New(&c, kong.Name("geomill"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range parser.Model.Children {
+	commands := parser.Model.Children
+	for len(commands) > 0 {
+		command := commands[0]
+		commands = append(commands[1:], command.Children...)
 		var out, errs bytes.Buffer
-		if code := run([]string{command.Name, "--help"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "Example: geomill "+command.Name) {
-			t.Errorf("geomill %s --help: exit code %d\n%s%s", command.Name, code, out.String(), errs.String())
+		args := strings.Fields(command.FullPath())[1:]
+		if code := run(append(args, "--help"), &out, &errs); code != 0 || !strings.Contains(out.String(), "Example: geomill "+strings.Join(args, " ")) {
+			t.Errorf("geomill %s --help: exit code %d\n%s%s", args, code, out.String(), errs.String())
 		}
 	}
 	var out, errs bytes.Buffer

@@ -41,16 +41,12 @@ func (c *jobsLogsCmd) Run(s *streams) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
-		ended := true
-		if c.Follow { // asked before the log is read, whose last lines are there by the end
-			j, err := server.status(ctx, c.ID)
-			if err != nil {
-				return err
-			}
-			ended = j.finished()
-		}
-		if err := server.logs(ctx, c.ID, query, s.out); err != nil || ended {
+		some, goesOn, err := server.logs(ctx, c.ID, query, s.out)
+		if err != nil || !goesOn || !some && !c.Follow {
 			return err
+		}
+		if some {
+			continue
 		}
 		select {
 		case <-tick.C:
@@ -60,52 +56,34 @@ func (c *jobsLogsCmd) Run(s *streams) error {
 	}
 }
 
-// logs prints a log from the line after query's on, and sets that to the last
-// line.
-func (c *client) logs(ctx context.Context, id string, query url.Values, out io.Writer) error {
-	for {
-		more, err := c.logPage(ctx, id, query, out)
-		if err != nil || !more {
-			return err
-		}
-	}
-}
-
-// logPage prints what one request gives. It reports whether that was something.
-func (c *client) logPage(ctx context.Context, id string, query url.Values, out io.Writer) (bool, error) {
+// logs prints the lines of a log that query asks for, and has it ask for those
+// that follow. It reports whether there were some, and whether more may come.
+func (c *client) logs(ctx context.Context, id string, query url.Values, out io.Writer) (some, goesOn bool, err error) {
 	res, err := c.do(ctx, http.MethodGet, jobPath(id)+"/logs", query, "text/plain")
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	defer res.Body.Close()
-	lines := bufio.NewReaderSize(res.Body, 64<<10)
-	some := false
-	for {
+	for lines := bufio.NewReaderSize(res.Body, 64<<10); ; some = true {
 		line, err := lines.ReadString('\n')
-		if line != "" {
-			some = true
-			if _, err := fmt.Fprintln(out, plain(strings.TrimSuffix(line, "\n"))); err != nil {
-				return false, err
-			}
+		if err != nil && err != io.EOF {
+			return some, false, fmt.Errorf("read log: %w", err)
 		}
-		if err == io.EOF {
+		if line == "" {
 			break
 		}
-		if err != nil {
-			return false, fmt.Errorf("read log: %w", err)
+		if _, err := fmt.Fprintln(out, plain(strings.TrimSuffix(line, "\n"))); err != nil {
+			return some, false, err
 		}
 	}
-	after, ok := lastLine(res.Header)
-	if !some || !ok || after == query.Get("after") {
-		return false, nil
-	}
+	after, goesOn := following(res.Header)
 	query.Set("after", after)
-	return true, nil
+	return some, goesOn, nil
 }
 
-// lastLine returns the number after which the log goes on, which the server tells
-// by a link.
-func lastLine(h http.Header) (string, bool) {
+// following returns the number of the line after which a log goes on, which the
+// server tells by a link as long as more may come.
+func following(h http.Header) (after string, ok bool) {
 	for _, header := range h.Values("Link") {
 		for one := range strings.SplitSeq(header, ",") {
 			target, parameters, _ := strings.Cut(one, ">")

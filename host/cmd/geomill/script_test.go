@@ -73,6 +73,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serve, "endserver": endServer, "http": request, "poll": poll, "bundled": bundled, "nothing-left": nothingLeft,
 			"mode": mode, "big-request": bigRequest, "same-body": sameBody, "truncated": truncated, "empty-dir": emptyDir, "killed-restore": killedRestore,
+			"job-ids": jobIDs, "geomill-exits": geomillExits,
 		},
 	})
 }
