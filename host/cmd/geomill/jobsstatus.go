@@ -66,7 +66,11 @@ func (s *status) took() string {
 	case s.finished():
 		return "-"
 	}
-	return max(end.Sub(*s.Started), 0).Round(10 * time.Millisecond).String()
+	d := max(end.Sub(*s.Started), 0)
+	if d > time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return d.Round(time.Millisecond).String()
 }
 
 func (s *status) percent() string {

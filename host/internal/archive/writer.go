@@ -25,7 +25,8 @@ type Writer struct {
 
 // NewWriter begins a backup.
 func NewWriter(w io.Writer, program string, created time.Time) (*Writer, error) {
-	zip, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(windowSize), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	zip, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(windowSize),
+		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithAllLitEntropyCompression(true)) // numbers seldom repeat
 	if err != nil {
 		return nil, fmt.Errorf("begin backup: %w", err)
 	}
