@@ -131,6 +131,9 @@ func backUp(ctx context.Context, data string, s *store.Store, holdDirs func() (r
 	if err := snapshot.Outputs(ctx, below); err != nil {
 		return err
 	}
+	if err := snapshot.Logs(ctx, below); err != nil {
+		return err
+	}
 	_, err = a.Close(jobs)
 	return err
 }

@@ -226,6 +226,7 @@ func TestARefusedRestoreLeavesNothing(t *testing.T) {
 		"an input of no job":      {packed(t, [2]string{"jobs/x/in/x", "1"}), "none of Geomill's"},
 		"a hidden input":          {packed(t, [2]string{"jobs/" + id + "/in/.x", "1"}), "none of Geomill's"},
 		"a result of no number":   {packed(t, [2]string{"store/results/" + id + "/1-x/x", "1"}), "none of Geomill's"},
+		"a log of no job":         {packed(t, [2]string{"store/logs/00/x", "1"}), "none of Geomill's"},
 		"a mark":                  {packed(t, [2]string{"store/held/" + id + "+", ""}), "none of Geomill's"},
 		"a file twice":            {packed(t, [2]string{"cursor.key", "1"}, [2]string{"cursor.key", "1"}), "has cursor.key twice"},
 		"records that are none":   {packed(t, [2]string{"store/records/1", "hello"}), "load records"},

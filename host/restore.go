@@ -26,6 +26,7 @@ const spareSpace = 128 << 20
 // restorable is what the files of a backup may be called, but for the records.
 var restorable = regexp.MustCompile(`^(cursor\.key|` +
 	`jobs/` + uuidPattern + `/in/[A-Za-z0-9_~:-][A-Za-z0-9._~:-]{0,255}|` +
+	`store/logs/[0-9a-f]{2}/` + uuidPattern + `|` +
 	`store/results/` + uuidPattern + `/[A-Za-z0-9-]{1,64}/[0-9]{1,9})$`)
 
 const uuidPattern = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`

@@ -291,3 +291,34 @@ func FuzzLoader(f *testing.F) {
 		}
 	})
 }
+
+func TestASnapshotHasTheLogsOfItsJobs(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	log := func(id, text string) string {
+		name := filepath.Join(logsDir, id[len(id)-2:], id)
+		if err := os.MkdirAll(s.path(filepath.Dir(name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	name := log(succeed(t, s, nil).ID, "one\ntwo\n")
+	n := snapshot(t, s)
+	log(succeed(t, s, nil).ID, "later\n")
+	log("01900000-0000-7000-8000-000000000000", "of no job\n")
+	got := map[string]string{}
+	err := n.Logs(t.Context(), func(name string, size int64, r io.Reader) error {
+		if err := os.Truncate(s.path(name), 5); err != nil {
+			return err
+		}
+		content, err := io.ReadAll(io.LimitReader(r, size))
+		got[name] = string(content)
+		return err
+	})
+	if err != nil || len(got) != 1 || got[name] != "one\nt\n\n\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}

@@ -16,6 +16,7 @@ const (
 	databaseDir = "db"
 	resultsDir  = "results"
 	pendingDir  = "pending"
+	logsDir     = "logs"
 )
 
 func (s *Store) path(parts ...string) string {
