@@ -28,6 +28,11 @@ const (
 	// LifelineFD names the environment variable with the number of a file
 	// descriptor whose end of file means that the host is gone.
 	LifelineFD = "GEOMILL_LIFELINE_FD"
+	// InstanceMark names the environment variable by which the host finds the
+	// processes that an instance has started, and JobMark the one that tells
+	// for which job. A plugin passes the first on to them, and may set the second.
+	InstanceMark = "GEOMILL_INSTANCE"
+	JobMark      = "GEOMILL_JOB"
 	// MaxMessageBytes limits one gRPC message, both ways.
 	MaxMessageBytes = 16 << 20
 	// InlineMaxBytes is the largest value that travels inside the session;

@@ -73,7 +73,7 @@ func (h *Host) interrogate(ctx context.Context, exe *executable) (description, e
 		conn.kill()
 		return description{}, err
 	}
-	conn.stop(nil)
+	conn.stop(nil, h.cfg.TermAfter, h.cfg.KillAfter)
 	if len(list) > maxProcesses {
 		return description{}, fmt.Errorf("offers %d processes, more than %d", len(list), maxProcesses)
 	}

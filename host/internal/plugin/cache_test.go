@@ -100,17 +100,17 @@ func TestCacheIsBounded(t *testing.T) {
 func TestRunDirIsPrivateShortAndSweptWhenItsHostIsGone(t *testing.T) {
 	t.Parallel()
 	base := filepath.Join(filepath.Dir(quick(t).Dir), "run")
-	alive, err := openRunDir(base)
+	alive, err := openRunDir(base, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer alive.close()
-	dead, err := openRunDir(base)
+	dead, err := openRunDir(base, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
 	dead.lock.Close() // as the end of its process would
-	next, err := openRunDir(base)
+	next, err := openRunDir(base, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,10 +123,10 @@ func TestRunDirIsPrivateShortAndSweptWhenItsHostIsGone(t *testing.T) {
 	if err := os.Chmod(base, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openRunDir(base); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+	if _, err := openRunDir(base, quiet()); err == nil || !strings.Contains(err.Error(), "chmod 700") {
 		t.Errorf("open to others: %v", err)
 	}
-	if _, err := openRunDir("/" + strings.Repeat("x", maxRunDir)); err == nil || !strings.Contains(err.Error(), "too long") {
+	if _, err := openRunDir("/"+strings.Repeat("x", maxRunDir), quiet()); err == nil || !strings.Contains(err.Error(), "too long") {
 		t.Errorf("long path: %v", err)
 	}
 }

@@ -34,13 +34,14 @@ const (
 
 // child is the operating-system process of one instance. It is go-plugin's
 // runner: go-plugin gets the handshake line from it and nothing else. All
-// streams are drained here, whatever their lines are like, and the process
-// group ends with its leader.
+// streams are drained here, whatever their lines are like, and what the process
+// has started ends with it.
 type child struct {
 	exe     *executable
 	console *console
 	env     []string // beyond what go-plugin asks for
 	dir     string   // private to the instance, removed with it
+	mark    string   // in the environment of all that it starts
 
 	cmd       *exec.Cmd
 	lifeline  *os.File // when it closes, the plugin ends
@@ -52,7 +53,8 @@ type child struct {
 	drained chan struct{} // closed once its last words are read
 
 	mu       sync.Mutex
-	killed   bool // by SIGKILL, perhaps before there was a process
+	kin      []process // what descended from it when it was told to end
+	killed   bool      // by SIGKILL, perhaps before there was a process
 	reaped   bool
 	stopping bool // go-plugin's Kill waits instead of killing
 
@@ -65,8 +67,8 @@ var _ runner.Runner = (*child)(nil)
 // errKilled says that a child was killed before there was a process.
 var errKilled = errors.New("the start was called off")
 
-func newChild(exe *executable, c *console, env []string) *child {
-	return &child{exe: exe, console: c, env: env, handshake: newHandshake(),
+func newChild(exe *executable, c *console, env []string, mark string) *child {
+	return &child{exe: exe, console: c, env: env, mark: mark, handshake: newHandshake(),
 		exited: make(chan struct{}), drained: make(chan struct{})}
 }
 
@@ -80,7 +82,7 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home}
 	env = append(env, c.env...)
 	env = append(env, pluginEnv...)
-	env = append(env, wire.LifelineFD+"="+strconv.Itoa(lifelineFD))
+	env = append(env, wire.LifelineFD+"="+strconv.Itoa(lifelineFD), wire.InstanceMark+"="+c.mark)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cmd = &exec.Cmd{
@@ -213,7 +215,8 @@ func (c *child) readStderr() {
 }
 
 // wait owns the end of the process: it takes the process group down with its
-// leader, while the leader's number cannot have been given to another.
+// leader, while the leader's number cannot have been given to another, and then
+// what has left the group.
 func (c *child) wait(readers *sync.WaitGroup) {
 	awaitExit(c.cmd.Process.Pid)
 	c.mu.Lock()
@@ -223,6 +226,7 @@ func (c *child) wait(readers *sync.WaitGroup) {
 	c.mu.Unlock()
 	c.lifeline.Close()
 	close(c.exited)
+	c.huntOffspring()
 
 	read := make(chan struct{})
 	go func() {
@@ -241,6 +245,7 @@ func (c *child) wait(readers *sync.WaitGroup) {
 
 // signal sends sig to the process group. A process that is gone is no error.
 func (c *child) signal(sig syscall.Signal) {
+	c.noteOffspring()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.killed = c.killed || sig == syscall.SIGKILL

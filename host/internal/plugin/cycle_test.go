@@ -22,7 +22,7 @@ func launch(t testing.TB, name string) (*launcher, *executable) {
 		t.Fatal(err)
 	}
 	install(t, cfg.Dir, name, "")
-	dir, err := openRunDir(cfg.RunDir)
+	dir, err := openRunDir(cfg.RunDir, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestStartsAndStopsLeaveNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.stop(nil)
+		conn.stop(nil, l.cfg.TermAfter, l.cfg.KillAfter)
 		if _, err := broken.start(t.Context(), bad); err == nil {
 			t.Fatal("it started")
 		}

@@ -13,6 +13,13 @@ import (
 // reportWait bounds how long a job whose plugin died waits to learn how.
 const reportWait = 2 * time.Second
 
+// beginning is when an attempt began: by the clock, and by the lines that its
+// instance had written.
+type beginning struct {
+	at    time.Time
+	lines int
+}
+
 // Execute runs one attempt in an instance of the process's plugin. It is
 // job.Executor.
 func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[string]job.Value, error) {
@@ -20,10 +27,10 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 	if err != nil {
 		return nil, err
 	}
-	began := in.conn.child.console.written()
+	begun := beginning{time.Now(), in.conn.child.console.written()}
 	values, err := in.session.Run(ctx, startOf(ctx, a), a.Grace, ev)
 	if err != nil {
-		err = h.failure(ctx, o, in, a, began, err)
+		err = h.failure(ctx, o, in, a, begun, err)
 	}
 	o.giveBack(in)
 	if err != nil {
@@ -104,15 +111,13 @@ func mediaTypeOf(v job.Value, wanted string) string {
 }
 
 // failure turns an error of the wire into the host's terms, and sees to an
-// instance that can no longer be trusted. began is what the console had written
-// when the attempt did.
-func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attempt, began int, err error) error {
-	if _, ok := errors.AsType[*wire.UnresponsiveError](err); ok {
-		in.log.Warn("plugin ignores a cancelled job", "process", a.Process.ID, "job", a.JobID, "grace", a.Grace)
-		in.end(errPoisoned)
-		if o.process.Policy.Isolation != job.Shared {
-			in.hurry()
-		}
+// instance that can no longer be trusted.
+func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attempt, begun beginning, err error) error {
+	if in.evicted(ctx, err) {
+		return h.lostFailure(in, a, begun.lines, err)
+	}
+	if _, ok := errors.AsType[*wire.UnresponsiveError](err); ok || ctx.Err() != nil {
+		h.afterCancel(o, in, a, begun.at, err)
 	}
 	if c, ok := errors.AsType[*wire.ContractError](err); ok {
 		return &job.Failure{Kind: job.ContractBroken, Detail: c.Error(), Cause: err}
@@ -124,7 +129,7 @@ func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attemp
 		return context.Cause(ctx)
 	}
 	if _, ok := errors.AsType[*wire.LostError](err); ok {
-		return h.lostFailure(in, a, began, err)
+		return h.lostFailure(in, a, begun.lines, err)
 	}
 	return &job.Failure{Kind: job.ContractBroken, Detail: "the job could not be handed to the plugin", Cause: err}
 }

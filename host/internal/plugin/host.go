@@ -106,7 +106,7 @@ func (h *Host) Open() error {
 		return fmt.Errorf("%s is not a directory", h.cfg.Dir)
 	}
 	var err error
-	if h.runDir, err = openRunDir(h.cfg.RunDir); err != nil {
+	if h.runDir, err = openRunDir(h.cfg.RunDir, h.log); err != nil {
 		return err
 	}
 	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path}

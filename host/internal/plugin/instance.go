@@ -23,7 +23,8 @@ var (
 	errMemory   = errors.New("the plugin ran out of memory")
 	errCutOff   = errors.New("the plugin broke off its connection")
 	errWedged   = errors.New("the plugin stopped answering and was stopped")
-	errPoisoned = errors.New("the plugin ignored a cancelled job and was stopped")
+	errPoisoned = errors.New("the plugin was stopped because another job in it did not end when it was told to")
+	errSpent    = errors.New("the plugin was stopped with its job")
 	errRetired  = errors.New("the plugin was stopped by the host")
 )
 
@@ -53,6 +54,9 @@ type instance struct {
 	rushed  sync.Once
 
 	memoryKills int64 // of the machine, at the last check; of own
+
+	expelled chan struct{} // closed: end within a second, jobs or not
+	expulsion
 
 	state  atomic.Pointer[stateAt]
 	done   chan struct{} // closed when the process is gone and all is cleaned
@@ -105,7 +109,7 @@ func newInstance(ctx context.Context, c *connection) (*instance, error) {
 		return nil, err
 	}
 	in := &instance{conn: c, session: session, cfg: c.cfg, log: c.log, since: time.Now(),
-		idle: make(chan struct{}, 1), rush: make(chan struct{}), done: make(chan struct{})}
+		idle: make(chan struct{}, 1), rush: make(chan struct{}), expelled: make(chan struct{}), done: make(chan struct{})}
 	in.serving, in.end = context.WithCancelCause(context.Background())
 	in.enter(StateReady)
 	return in, nil
@@ -150,6 +154,14 @@ func (in *instance) release() {
 	}
 }
 
+// shut ends the instance for a reason: from now on it takes no job.
+func (in *instance) shut(cause error) {
+	in.end(cause)
+	if in.load.Or(closedBit) == 0 {
+		in.signalIdle()
+	}
+}
+
 func (in *instance) signalIdle() {
 	select {
 	case in.idle <- struct{}{}:
@@ -168,10 +180,7 @@ func (in *instance) hurry() { in.rushed.Do(func() { close(in.rush) }) }
 func (in *instance) own(retire func(cause error)) {
 	defer close(in.done)
 	cause := in.serve()
-	in.end(cause)
-	if in.load.Or(closedBit) == 0 {
-		in.signalIdle()
-	}
+	in.shut(cause)
 	retire(cause)
 	switch {
 	case errors.Is(cause, errDied), errors.Is(cause, errCutOff):
@@ -181,14 +190,13 @@ func (in *instance) own(retire func(cause error)) {
 	case errors.Is(cause, errWedged):
 		in.enter(StateStopping)
 		in.conn.kill()
-	case errors.Is(cause, errPoisoned):
-		cause = in.drain(cause)
-		in.enter(StateStopping)
-		in.conn.kill()
 	default:
-		cause = in.drain(cause)
+		if cause = in.drain(cause); in.isExpelled() {
+			cause = in.evict()
+			break
+		}
 		in.enter(StateStopping)
-		in.conn.stop(in.session)
+		in.conn.stop(in.session, in.cfg.TermAfter, in.cfg.KillAfter)
 	}
 	in.ending = in.conn.ending(cause)
 	if errors.Is(cause, errDied) && in.starved() {
@@ -251,6 +259,7 @@ func (in *instance) drain(cause error) error {
 	select {
 	case <-in.idle:
 	case <-in.rush:
+	case <-in.expelled:
 	case <-limit.C:
 		in.log.Warn("plugin instance still has jobs and is stopped", "jobs", in.jobs(), "waited", in.cfg.DrainTimeout)
 	case <-in.conn.child.exited:

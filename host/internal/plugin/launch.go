@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -45,9 +46,10 @@ var errHandshakeLate = errors.New("no handshake in time")
 // start executes a plugin and connects to it. The error says what the plugin
 // did wrong, with its last words.
 func (l *launcher) start(ctx context.Context, exe *executable) (*connection, error) {
-	log := l.cfg.Log.With(slog.String("plugin", exe.name), slog.Int64("instance", l.count.Add(1)))
+	number := l.count.Add(1)
+	log := l.cfg.Log.With(slog.String("plugin", exe.name), slog.Int64("instance", number))
 	c := &connection{cfg: l.cfg, log: log}
-	c.child = newChild(exe, &console{log: log}, l.cfg.Env)
+	c.child = newChild(exe, &console{log: log}, l.cfg.Env, l.runDir+"/"+strconv.FormatInt(number, 10))
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	c.synced = []*stream{stdout, stderr}
 	c.plugin = goplugin.NewClient(&goplugin.ClientConfig{
@@ -178,17 +180,15 @@ func (c *connection) kill() {
 }
 
 // stop asks the plugin to take no more jobs and to end, asks the process group
-// with SIGTERM after TermAfter and kills it after KillAfter. It returns when
-// it is gone.
-func (c *connection) stop(session *wire.Session) {
+// with SIGTERM after term and kills it after kill. It returns when it is gone.
+func (c *connection) stop(session *wire.Session, term, kill time.Duration) {
 	c.child.mu.Lock()
 	c.child.stopping = true
 	c.child.mu.Unlock()
-	term := time.AfterFunc(c.cfg.TermAfter, func() { c.child.signal(syscall.SIGTERM) })
-	defer term.Stop()
-	kill := time.AfterFunc(c.cfg.KillAfter, func() { c.child.signal(syscall.SIGKILL) })
-	defer kill.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.TermAfter)
+	c.child.noteOffspring()
+	defer time.AfterFunc(term, func() { c.child.signal(syscall.SIGTERM) }).Stop()
+	defer time.AfterFunc(kill, func() { c.child.signal(syscall.SIGKILL) }).Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), term)
 	defer cancel()
 	if _, err := c.client.Drain(ctx, 0); err != nil {
 		c.log.Debug("drain plugin instance", "error", err)

@@ -158,7 +158,7 @@ func TestEnvironmentIsNotInherited(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	want := []string{"ASKED_FOR", "GEOMILL_LIFELINE_FD", "GEOMILL_PLUGIN", "HOME", "LANG", "PATH", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT",
+	want := []string{"ASKED_FOR", "GEOMILL_INSTANCE", "GEOMILL_LIFELINE_FD", "GEOMILL_PLUGIN", "HOME", "LANG", "PATH", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT",
 		"PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR", "TMPDIR"}
 	if !slices.Equal(names, want) {
 		t.Errorf("environment has %q; want %q", names, want)
@@ -235,36 +235,6 @@ func TestCancelledJobEndsWithItsCause(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-}
-
-func TestPluginThatIgnoresACancelFinishesItsOtherJobsAndIsKilled(t *testing.T) {
-	t.Parallel()
-	b := chaosHost(t)
-	before, err := b.run(t.Context(), "echo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, release := b.background("wait")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	time.AfterFunc(20*time.Millisecond, func() { cancel(job.ErrDismissed) })
-	if _, err := b.run(ctx, "deaf"); !errors.Is(err, job.ErrDismissed) {
-		t.Fatal(err)
-	}
-	eventually(t, "a new instance takes jobs", func() bool {
-		a, err := b.run(t.Context(), "echo")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a.PID != before.PID
-	})
-	if gone(before.PID) {
-		t.Error("instance was killed while it had another job")
-	}
-	release()
-	if err := <-other; !errors.Is(err, job.ErrDismissed) {
-		t.Errorf("the other job: %v", err)
-	}
-	eventually(t, "the poisoned instance is gone", func() bool { return gone(before.PID) })
 }
 
 // background runs a process until release is called, and returns once it is

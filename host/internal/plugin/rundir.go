@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -26,7 +27,7 @@ type runDir struct {
 
 // openRunDir makes a directory for this host below base, after sweeping those
 // of hosts that are gone.
-func openRunDir(base string) (*runDir, error) {
+func openRunDir(base string, log *slog.Logger) (*runDir, error) {
 	if len(base) > maxRunDir {
 		return nil, fmt.Errorf("open run directory: %s is %d bytes long, too long for Unix sockets: choose one of at most %d bytes",
 			base, len(base), maxRunDir)
@@ -34,7 +35,7 @@ func openRunDir(base string) (*runDir, error) {
 	if err := makePrivate(base); err != nil {
 		return nil, fmt.Errorf("open run directory: %w", err)
 	}
-	sweep(base)
+	sweep(base, log)
 	path, err := os.MkdirTemp(base, "h")
 	if err != nil {
 		return nil, fmt.Errorf("open run directory: %w", err)
@@ -94,21 +95,27 @@ func makePrivate(base string) error {
 	return nil
 }
 
-// sweep removes the directories of hosts that no longer hold their lock.
-func sweep(base string) {
+// sweep removes the directories of hosts that no longer hold their lock, and
+// ends the processes of their plugins that outlived them.
+func sweep(base string, log *slog.Logger) {
 	left, err := filepath.Glob(filepath.Join(base, "h*", lockFile))
 	if err != nil {
 		return
 	}
+	var dead []string
 	for _, path := range left {
 		f, err := os.OpenFile(path, os.O_RDWR, 0)
 		if err != nil {
 			continue
 		}
+		defer f.Close()
 		if flock(f) == nil {
-			os.RemoveAll(filepath.Dir(path))
+			dead = append(dead, filepath.Dir(path))
 		}
-		f.Close()
+	}
+	huntHosts(log, dead)
+	for _, dir := range dead {
+		os.RemoveAll(dir)
 	}
 }
 

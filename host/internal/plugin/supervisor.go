@@ -100,7 +100,7 @@ func (s *supervisor) startShared() (*start, error) {
 	}
 	s.starting = st
 	s.wg.Go(func() {
-		in, err := s.launch(pause)
+		in, err := s.launch(s.ctx, pause)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if err == nil {
@@ -138,6 +138,9 @@ func (s *supervisor) acquireOwn(ctx context.Context, pooled bool) (*instance, er
 	case in := <-started:
 		return in, nil
 	case err := <-failed:
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return nil, err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
@@ -147,7 +150,12 @@ func (s *supervisor) acquireOwn(ctx context.Context, pooled bool) (*instance, er
 // launchOwn starts an instance for a job that may be gone by the time it is
 // ready.
 func (s *supervisor) launchOwn(ctx context.Context, pause time.Duration, pooled bool, started chan<- *instance, failed chan<- error) {
-	in, err := s.launch(pause)
+	starting, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	if !pooled { // then nobody else wants it
+		defer context.AfterFunc(ctx, cancel)()
+	}
+	in, err := s.launch(starting, pause)
 	if err != nil {
 		failed <- err
 		return
@@ -192,9 +200,10 @@ func (s *supervisor) allowLocked() (time.Duration, error) {
 	return pause, nil
 }
 
-// launch starts an instance after a pause. A failed start counts as a crash.
-func (s *supervisor) launch(pause time.Duration) (*instance, error) {
-	in, err := s.tryLaunch(pause)
+// launch starts an instance after a pause. A failed start counts as a crash,
+// unless ctx ended it.
+func (s *supervisor) launch(ctx context.Context, pause time.Duration) (*instance, error) {
+	in, err := s.tryLaunch(ctx, pause)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.launches--
@@ -206,25 +215,27 @@ func (s *supervisor) launch(pause time.Duration) (*instance, error) {
 		return in, nil
 	case s.ctx.Err() != nil:
 		return nil, &job.UnavailableError{Reason: s.closed}
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
 	}
 	s.crashLocked(0, err)
 	return nil, &job.UnavailableError{Reason: "its plugin cannot be started", RetryAfter: s.gate.wait(time.Now())}
 }
 
-func (s *supervisor) tryLaunch(pause time.Duration) (*instance, error) {
+func (s *supervisor) tryLaunch(ctx context.Context, pause time.Duration) (*instance, error) {
 	if pause > 0 {
 		select {
 		case <-time.After(pause):
-		case <-s.ctx.Done():
-			return nil, s.ctx.Err()
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
 	begun := time.Now()
-	conn, err := s.launcher.start(s.ctx, s.exe)
+	conn, err := s.launcher.start(ctx, s.exe)
 	if err != nil {
 		return nil, err
 	}
-	in, err := newInstance(s.ctx, conn)
+	in, err := newInstance(ctx, conn)
 	if err != nil {
 		conn.kill()
 		return nil, err

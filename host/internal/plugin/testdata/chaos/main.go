@@ -69,6 +69,10 @@ func begin(name string) {
 		for !flagged() {
 			time.Sleep(5 * time.Millisecond)
 		}
+	case "slow":
+		if flagged() {
+			hang()
+		}
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 	case "grudge":
@@ -135,13 +139,16 @@ func (h handler) Configure(context.Context, json.RawMessage, wire.Limits) []wire
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
 	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
-		"refuse", "boom", "wait", "extra", "shout", "busy", "file"} {
+		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "brood", "helper"} {
 		list = append(list, describe(id, wire.Policy{}))
 	}
 	list = append(list,
 		describe("alone", wire.Policy{Isolation: wire.Exclusive, MaxConcurrency: 2}),
 		describe("once", wire.Policy{Isolation: wire.PerJob, MaxConcurrency: 2}),
 		describe("deaf-alone", wire.Policy{Isolation: wire.Exclusive}),
+		describe("brood-alone", wire.Policy{Isolation: wire.Exclusive}),
+		describe("brood-once", wire.Policy{Isolation: wire.PerJob}),
+		describe("helper-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("narrow", wire.Policy{MaxConcurrency: 1}))
 	switch {
 	case strings.HasPrefix(h.name, "liar"):
@@ -183,6 +190,10 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		hang()
 	case "grandchild":
 		return grandchild()
+	case "brood":
+		return brood(ctx, s, ev)
+	case "helper":
+		return helper(ctx, s, ev)
 	case "flood":
 		syscall.Write(1, append(make([]byte, 1<<20), '\n'))
 		ev.Progress(50, "flooded")
