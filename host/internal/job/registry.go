@@ -27,6 +27,7 @@ type running struct {
 	id      string
 	cancel  context.CancelCauseFunc
 	settled chan struct{} // closed when the owner has written the job's status
+	last    Job           // as the owner then left it; valid after settled
 	report  atomic.Pointer[report]
 	log     *slog.Logger
 
@@ -76,8 +77,9 @@ func (r *registry) add(id string, cancel context.CancelCauseFunc, log *slog.Logg
 	return u
 }
 
-// settle tells that the owner of the job has written its status.
-func (r *registry) settle(u *running) {
+// settle tells that the owner of the job has written its status: j.
+func (r *registry) settle(u *running, j Job) {
+	u.last = j
 	r.mu.Lock()
 	if r.running[u.id] == u {
 		delete(r.running, u.id)

@@ -101,6 +101,7 @@ func (s *Service) runRecorded(ctx context.Context, p *Process, id string, o Orde
 	}
 	if j = s.own(ctx, j, o, p, nil); j.Status == ogc.Accepted {
 		j = s.finish(ctx, j, nil, errors.New("its start is not recorded"))
+		s.cleanUp(j)
 	}
 	if !j.Status.Final() {
 		return nil, fmt.Errorf("job %s is %s after its run", id, j.Status)
@@ -108,13 +109,20 @@ func (s *Service) runRecorded(ctx context.Context, p *Process, id string, o Orde
 	return s.recorded(ctx, id)
 }
 
-// recorded is the outcome of a job that has ended and has a record.
+// recorded is the outcome of a job that has ended and has a record, unless
+// somebody has removed that: then it fails with ErrDismissed.
 func (s *Service) recorded(ctx context.Context, id string) (*Execution, error) {
 	j, err := s.Job(ctx, id)
+	if errors.Is(err, ErrGone) || err == nil && j.Status == ogc.Dismissed {
+		return nil, ErrDismissed
+	}
 	if err != nil {
 		return nil, err
 	}
 	r, err := s.Results(ctx, id)
+	if errors.Is(err, ErrGone) {
+		return nil, ErrDismissed
+	}
 	if errors.Is(err, ErrNotAvailable) && j.Status == ogc.Successful {
 		r, err = &Results{Job: j, Order: Order{Outputs: map[string]ogc.OutputSelection{}}}, nil
 	}
@@ -211,7 +219,7 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 	j.Plugin = p.Plugin
 	j, err := s.change(ctx, j, ogc.Running, nil)
 	if err != nil { // dismissed meanwhile, or not on disk: then it stays accepted
-		s.live.settle(u)
+		s.live.settle(u, j)
 		return j
 	}
 	started := j
@@ -234,18 +242,18 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 		select {
 		case r := <-done:
 			j = s.finish(ctx, j, r.outputs, r.err)
-			s.live.settle(u)
+			s.live.settle(u, j)
 			s.cleanUp(j)
 			return j
 		case <-ctx.Done():
 			if dismissal(ctx) { // say so at once; the work is still being stopped
 				j = s.finish(ctx, j, nil, context.Cause(ctx))
-				s.live.settle(u)
+				s.live.settle(u, j)
 				<-done
 			} else {
 				r := <-done
 				j = s.finish(ctx, j, r.outputs, r.err)
-				s.live.settle(u)
+				s.live.settle(u, j)
 			}
 			s.cleanUp(j)
 			return j
@@ -278,10 +286,10 @@ func (s *Service) finish(ctx context.Context, j Job, outputs map[string]Value, e
 	to := ogc.Successful
 	var unavailable *UnavailableError
 	switch {
+	case ctx.Err() != nil && dismissal(ctx): // even if the work was done just then
+		to, j.Message, outputs = ogc.Dismissed, "dismissed by the client", nil
 	case err == nil:
 		j.Message, j.Exception = "", nil
-	case ctx.Err() != nil && dismissal(ctx):
-		to, j.Message = ogc.Dismissed, "dismissed by the client"
 	case !j.Sync && errors.As(err, &unavailable):
 		to, j.Message = ogc.Accepted, "waits: "+unavailable.Reason
 		j.Attempt-- // it did not start

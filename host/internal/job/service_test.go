@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -388,26 +387,5 @@ func TestDismissRemovesAFinishedJob(t *testing.T) {
 	}
 	if _, err := b.Dismiss(t.Context(), id); !errors.Is(err, job.ErrGone) {
 		t.Errorf("second dismiss: %v", err)
-	}
-}
-
-func TestDismissAndCompletionHaveOneWinner(t *testing.T) {
-	t.Parallel()
-	b := start(t, echo)
-	for range 200 {
-		id := b.submit(t, async(`"x"`)).ID
-		var wg sync.WaitGroup
-		for range 2 {
-			wg.Go(func() {
-				if _, err := b.Dismiss(context.Background(), id); err != nil && !errors.Is(err, job.ErrGone) {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		j, err := b.Job(t.Context(), id)
-		if err == nil && !j.Status.Final() || err != nil && !errors.Is(err, job.ErrGone) {
-			t.Fatalf("job is %+v, %v", j, err)
-		}
 	}
 }

@@ -182,7 +182,7 @@ func TestATopicOutlivesItsListenersWhileTheJobRuns(t *testing.T) {
 	if u.topic.Load() != r.topics["j"] {
 		t.Error("a job that starts does not know who listens to it")
 	}
-	if r.settle(u); r.topics["j"] != nil {
+	if r.settle(u, Job{}); r.topics["j"] != nil {
 		t.Error("the topic of a job stays that nobody listens to")
 	}
 }

@@ -23,6 +23,9 @@ type beginning struct {
 // Execute runs one attempt in an instance of the process's plugin. It is
 // job.Executor.
 func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[string]job.Value, error) {
+	if ctx.Err() != nil { // dismissed as it began: no instance is started for it
+		return nil, context.Cause(ctx)
+	}
 	o, in, err := h.borrow(ctx, a.Process.ID)
 	if err != nil {
 		return nil, err

@@ -178,11 +178,27 @@ func (c *census) kill(p process) {
 	}
 }
 
+// childless reports whether a process is known to have no children. A kernel
+// that does not list them leaves that open.
+func childless(pid int) bool {
+	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	if err != nil {
+		return false
+	}
+	for _, t := range tasks {
+		list, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/task/" + t.Name() + "/children")
+		if err != nil || len(list) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // noteOffspring remembers what descends from the child while that can be seen:
 // a process without the mark is known by its parent only.
 func (c *child) noteOffspring() {
 	pid := c.pid()
-	if pid == 0 {
+	if pid == 0 || childless(pid) {
 		return
 	}
 	kin := family((&census{}).take(), func(p process) bool { return p.pid == pid })
