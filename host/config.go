@@ -11,6 +11,7 @@ import (
 	"geomill/host/internal/api"
 	"geomill/host/internal/callback"
 	"geomill/host/internal/remote"
+	"geomill/host/internal/store"
 )
 
 // Config is everything that can be set. Start from Default.
@@ -34,6 +35,9 @@ type Config struct {
 	KVPExecute bool `yaml:"kvp-execute"`
 	// ForgetRemoved answers 404 rather than 410 for jobs that were removed.
 	ForgetRemoved bool `yaml:"forget-removed"`
+	// Tombstone is how long a removed job is remembered, in whole seconds:
+	// until then it is answered with 410, and then with 404.
+	Tombstone time.Duration `yaml:"tombstone"`
 
 	Title       string `yaml:"title"`
 	Description string `yaml:"description"`
@@ -117,6 +121,7 @@ func Default() Config {
 		Title:       "Geomill",
 		Description: "Processes served by OGC API - Processes",
 		CORSOrigins: []string{api.AnyOrigin},
+		Tombstone:   store.DefaultTombstoneTTL,
 		LogFormat:   "text",
 		LogLevel:    "info",
 		MaxBody:     128 << 20,
@@ -217,6 +222,9 @@ func (c Config) validateNumbers(fault func(key, format string, args ...any)) {
 	}
 	if c.MaxTimeout < 0 {
 		fault("max-timeout", "%s is negative", c.MaxTimeout)
+	}
+	if c.Tombstone < time.Second {
+		fault("tombstone", "%s is not a duration from 1s", c.Tombstone)
 	}
 	for _, d := range []struct {
 		key   string

@@ -100,7 +100,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.store, err = store.Open(store.Config{Dir: dir(storeDir), JobsDir: dir(jobsDir), Logger: log}); err != nil {
+	if p.store, err = store.Open(store.Config{Dir: dir(storeDir), JobsDir: dir(jobsDir), TombstoneTTL: c.Tombstone, Logger: log}); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	defer func() {

@@ -29,6 +29,8 @@ type settings struct {
 	KVPExecute     *bool    `help:"Let processes be executed by GET with query parameters." env:"GEOMILL_KVP_EXECUTE"`
 	ForgetRemoved  *bool    `help:"Answer 404 rather than 410 for removed jobs." env:"GEOMILL_FORGET_REMOVED"`
 
+	Tombstone *time.Duration `help:"Time for which removed jobs are answered with 410, then with 404 (24h)." env:"GEOMILL_TOMBSTONE" placeholder:"DURATION"`
+
 	LogFormat  *string        `help:"text or json." env:"GEOMILL_LOG_FORMAT" placeholder:"FORMAT"`
 	LogLevel   *string        `help:"debug, info, warn or error." env:"GEOMILL_LOG_LEVEL" placeholder:"LEVEL"`
 	MaxBody    *int64         `help:"Largest request body in bytes (134217728)." env:"GEOMILL_MAX_BODY" placeholder:"BYTES"`
@@ -88,6 +90,7 @@ func (s settings) load() (host.Config, error) {
 	set(&c.ShowStderr, s.ShowStderr)
 	set(&c.Grace, s.Grace)
 	set(&c.Drain, s.Drain)
+	set(&c.Tombstone, s.Tombstone)
 	set(&c.ReferencePrivate, s.ReferencePrivate)
 	set(&c.ReferenceMaxBytes, s.ReferenceMaxBytes)
 	set(&c.ReferenceTimeout, s.ReferenceTimeout)

@@ -70,8 +70,6 @@ func allGone(pids []int) bool {
 	return !slices.ContainsFunc(pids, func(pid int) bool { return !gone(pid) })
 }
 
-func text(s string) job.Value { return job.Value{JSON: json.RawMessage(fmt.Sprintf("%q", s))} }
-
 // patientHost is a host on the chaos plugin that leaves a frozen one to others.
 func patientHost(t *testing.T) *bench {
 	t.Helper()
@@ -87,13 +85,13 @@ func patientHost(t *testing.T) *bench {
 func TestDismissalLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 	const grace = 400 * time.Millisecond
-	for _, id := range []string{"brood", "brood-alone", "brood-once"} {
-		for _, then := range []string{"frozen deaf", "deaf", "leave"} {
-			t.Run(id+" "+then, func(t *testing.T) {
+	for _, id := range []string{"brood", "brood-alone", "brood-once", "brood-deaf", "brood-deaf-alone", "brood-deaf-once"} {
+		for _, frozen := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s frozen %t", id, frozen), func(t *testing.T) {
 				t.Parallel()
 				b := patientHost(t)
-				pids, done, dismiss := b.confess(id, grace, map[string]job.Value{"then": text(strings.TrimPrefix(then, "frozen "))})
-				if strings.HasPrefix(then, "frozen") {
+				pids, done, dismiss := b.confess(id, grace, nil)
+				if frozen {
 					syscall.Kill(pids[0], syscall.SIGSTOP)
 				}
 				if slices.ContainsFunc(pids, gone) {
@@ -143,7 +141,7 @@ func TestDismissalCallsOffTheStartOfAnInstanceOfItsOwn(t *testing.T) {
 func TestIgnoredDismissalStopsTheOtherJobsOfTheInstanceAndSaysSo(t *testing.T) {
 	t.Parallel()
 	b := patientHost(t)
-	pids, deaf, dismiss := b.confess("brood", 50*time.Millisecond, map[string]job.Value{"then": text("deaf")})
+	pids, deaf, dismiss := b.confess("brood-deaf", 50*time.Millisecond, nil)
 	other, _ := b.background("wait")
 	dismiss()
 	if err := <-deaf; !errors.Is(err, job.ErrDismissed) {
@@ -186,7 +184,7 @@ func TestStrayOfADismissedJobEndsWithoutTheOtherJobsOfItsInstance(t *testing.T) 
 	t.Parallel()
 	b := patientHost(t)
 	other, release := b.background("wait")
-	pids, done, dismiss := b.confess("helper", time.Minute, map[string]job.Value{"stray": text("yes")})
+	pids, done, dismiss := b.confess("helper", time.Minute, map[string]job.Value{"stray": {JSON: json.RawMessage("true")}})
 	dismiss()
 	<-done
 	if next, err := b.run(t.Context(), "echo"); err != nil || next.PID == pids[0] {
@@ -212,7 +210,7 @@ func TestNothingOfAnInstanceStaysBehind(t *testing.T) {
 		t.Run(end, func(t *testing.T) {
 			t.Parallel()
 			b := chaosHost(t)
-			pids, done, dismiss := b.confess("brood-alone", time.Minute, map[string]job.Value{"then": text("stay")})
+			pids, done, dismiss := b.confess("brood-alone", time.Minute, nil)
 			stop(b, pids)
 			if end == "reload" {
 				eventually(t, "new version", func() bool { a, err := b.run(t.Context(), "echo"); return err == nil && a.Version == "2" })

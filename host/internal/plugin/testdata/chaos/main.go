@@ -139,7 +139,7 @@ func (h handler) Configure(context.Context, json.RawMessage, wire.Limits) []wire
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
 	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
-		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "brood", "helper"} {
+		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "brood", "brood-deaf", "helper"} {
 		list = append(list, describe(id, wire.Policy{}))
 	}
 	list = append(list,
@@ -148,6 +148,8 @@ func (h handler) Processes() []wire.Process {
 		describe("deaf-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("brood-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("brood-once", wire.Policy{Isolation: wire.PerJob}),
+		describe("brood-deaf-alone", wire.Policy{Isolation: wire.Exclusive}),
+		describe("brood-deaf-once", wire.Policy{Isolation: wire.PerJob}),
 		describe("helper-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("narrow", wire.Policy{MaxConcurrency: 1}))
 	switch {
