@@ -105,7 +105,7 @@ func watchLifeline(stderr io.Writer) error {
 	go func() {
 		_, _ = io.Copy(io.Discard, lifeline) // any end will do
 		fmt.Fprintln(stderr, "the host is gone")
-		os.Exit(exitFailed)
+		endFamily()
 	}()
 	return nil
 }

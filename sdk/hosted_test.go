@@ -37,6 +37,14 @@ func TestMain(m *testing.M) {
 			<-job.Done()
 			return done{}, job.Err()
 		}),
+		sdk.New(sdk.Info{ID: "helper"}, func(job *sdk.Job, _ none) (done, error) {
+			c := job.Command("sleep", "300")
+			if err := c.Start(); err != nil {
+				return done{}, err
+			}
+			job.Progress(1, fmt.Sprint(c.Process.Pid))
+			return done{}, c.Wait()
+		}),
 		sdk.New(sdk.Info{ID: "print"}, func(job *sdk.Job, _ none) (done, error) {
 			fmt.Println("to standard output")
 			slog.Warn("outside of any job", "n", 1)
@@ -113,7 +121,7 @@ func TestServesAHost(t *testing.T) {
 		t.Errorf("info %+v, %v", info, err)
 	}
 	list, err := i.client.Processes(t.Context())
-	if err != nil || len(list) != 2 {
+	if err != nil || len(list) != 3 {
 		t.Errorf("processes %v, %v", list, err)
 	}
 	if p, err := i.client.Configure(t.Context(), []byte(`{"a":1}`), wire.Limits{}); err != nil || len(p) != 1 {

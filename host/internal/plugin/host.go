@@ -10,6 +10,9 @@
 // is an immutable table (catalog.go) that is replaced when a version comes or
 // goes; running jobs finish on the version they began with.
 //
+// Nothing that an instance has started outlives it (offspring.go), and one whose
+// job does not end when it must is ended itself, within a second (evict.go).
+//
 //	starting --> ready --> draining --> stopping --> gone
 //	    |          |  \
 //	    |          |   wedged: no answer to three checks --> killed
