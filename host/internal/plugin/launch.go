@@ -34,6 +34,7 @@ type connection struct {
 	child  *child
 	plugin *goplugin.Client
 	client *wire.Client
+	dialed dialed
 	synced []*stream // what the plugin's SDK passes on of its standard streams
 	info   wire.Info
 	cfg    *Config
@@ -56,7 +57,7 @@ func (l *launcher) start(ctx context.Context, exe *executable) (*connection, err
 		HandshakeConfig:  wire.Handshake,
 		VersionedPlugins: wire.PluginSet(nil),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		GRPCDialOptions:  append(wire.GRPCDialOptions(), grpc.WithContextDialer(c.child.dial)),
+		GRPCDialOptions:  append(wire.GRPCDialOptions(), grpc.WithContextDialer(c.child.dial), grpc.WithChainStreamInterceptor(c.dialed.note)),
 		Logger:           newHCLogger(log, slog.LevelDebug),
 		StartTimeout:     l.cfg.HandshakeTimeout + time.Second, // ours comes first
 		SyncStdout:       stdout,
@@ -203,6 +204,7 @@ func (c *connection) stop(session *wire.Session, term, kill time.Duration) {
 // returns because somebody ends the process: kill, or the timers of stop.
 func (c *connection) clean() {
 	c.plugin.Kill()
+	c.dialed.close()
 	if c.child.started() {
 		<-c.child.drained
 	}

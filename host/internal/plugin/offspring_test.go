@@ -151,6 +151,24 @@ func TestDismissalCallsOffTheStartOfAnInstanceOfItsOwn(t *testing.T) {
 	}
 }
 
+// TestDismissalDuringAStartLeavesNothing dismisses at any moment of a start;
+// goleak looks for what is left of it.
+func TestDismissalDuringAStartLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := chaosHost(t)
+	for i := range 25 {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Duration(i)*time.Millisecond, func() { cancel(job.ErrDismissed) })
+		if _, err := b.run(ctx, "once"); err != nil && !errors.Is(err, job.ErrDismissed) {
+			t.Error(err)
+		}
+	}
+	eventually(t, "end of all instances", func() bool { return len(b.status("chaos").Instances) == 0 })
+	if s := b.status("chaos"); s.Crashes != 0 {
+		t.Errorf("status: %+v", s)
+	}
+}
+
 func TestIgnoredDismissalStopsTheOtherJobsOfTheInstanceAndSaysSo(t *testing.T) {
 	t.Parallel()
 	b := patientHost(t)
