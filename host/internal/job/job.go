@@ -53,6 +53,11 @@ type Job struct {
 	Sync bool `json:"sync,omitempty"`
 	// Callback marks a job whose order has a subscriber.
 	Callback bool `json:"callback,omitempty"`
+	// Digest names what the job was asked to do, when its results may answer
+	// equal requests; else it is empty.
+	Digest string `json:"digest,omitempty"`
+	// ReusedFrom is the id of the job whose results this one was given.
+	ReusedFrom string `json:"reusedFrom,omitempty"`
 	// Outputs is set by the store when the job succeeds.
 	Outputs map[string]OutputInfo `json:"outputs,omitempty"`
 
@@ -88,6 +93,9 @@ type Order struct {
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// BaseURL is the landing page as the subscriber knows it.
 	BaseURL string `json:"baseUrl,omitempty"`
+
+	// Digest becomes that of the job.
+	Digest string `json:"-"`
 }
 
 // Value is one input or output: in memory, or a file.

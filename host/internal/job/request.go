@@ -19,6 +19,7 @@ type Request struct {
 	Subscriber *ogc.Subscriber
 	BaseURL    string // of the landing page, for links in callbacks
 	Prefer     Preference
+	Cache      CacheControl
 }
 
 // Raw is the JSON text of one input as the client sent it, known to be valid JSON:
@@ -71,6 +72,9 @@ type Execution struct {
 	// Results is set when the job has ended within the request. The caller
 	// closes it. When nil, the job goes on: answer 201.
 	Results *Results
+	// ResultsOf is when the results were made, if the process was not run as
+	// those of an equal request were stored; else it is zero.
+	ResultsOf time.Time
 }
 
 // Results is the outputs of a successful job, as its client selected them.

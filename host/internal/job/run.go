@@ -26,7 +26,7 @@ func (s *Service) runSync(ctx context.Context, p *Process, id string, o Order) (
 		return nil, err
 	}
 	defer func() { <-s.syncSlots }()
-	if s.RecordSync || o.wantsReference() || s.calledBack(o) {
+	if s.keepsRecord(o) {
 		return s.runRecorded(ctx, p, id, o)
 	}
 	now := s.Now()
@@ -43,6 +43,11 @@ func (s *Service) runSync(ctx context.Context, p *Process, id string, o Order) (
 		r.release = func() { s.removeDir(id); s.live.drop(id) }
 	} // else there is hardly ever a directory: sweep finds those that a process made for itself
 	return &Execution{Job: j, Results: r}, nil
+}
+
+// keepsRecord reports whether a sync execution leaves a record.
+func (s *Service) keepsRecord(o Order) bool {
+	return s.RecordSync || o.wantsReference() || s.calledBack(o)
 }
 
 func hasFile(values map[string]Value) bool {
@@ -93,7 +98,7 @@ func (s *Service) runRecorded(ctx context.Context, p *Process, id string, o Orde
 	now := s.Now()
 	j, err := s.Store.Create(ctx, Job{
 		ID: id, ProcessID: p.ID, Plugin: p.Plugin, Sync: true, Status: ogc.Accepted, Created: now, Updated: now,
-		Callback: s.calledBack(o),
+		Callback: s.calledBack(o), Digest: o.Digest,
 	}, o)
 	if err != nil {
 		s.removeDir(id)
@@ -289,7 +294,7 @@ func (s *Service) finish(ctx context.Context, j Job, outputs map[string]Value, e
 	case ctx.Err() != nil && dismissal(ctx): // even if the work was done just then
 		to, j.Message, outputs = ogc.Dismissed, "dismissed by the client", nil
 	case err == nil:
-		j.Message, j.Exception = "", nil
+		j.Message, j.Exception, j.Digest = "", nil, s.reusedLater(j)
 	case !j.Sync && errors.As(err, &unavailable):
 		to, j.Message = ogc.Accepted, "waits: "+unavailable.Reason
 		j.Attempt-- // it did not start

@@ -49,6 +49,10 @@ type Store interface {
 	// Output returns one output of a successful job. It fails with
 	// ErrNotAvailable when the job has no such output.
 	Output(ctx context.Context, id, name string) (Value, error)
+	// Reusable returns the newest successful job with this Digest, which is
+	// not empty, that a plugin of this hash ran. It fails with ErrNoSuchJob
+	// when there is none.
+	Reusable(ctx context.Context, digest, pluginHash string) (Job, error)
 	// List returns at most limit jobs that match, newest first.
 	List(ctx context.Context, f Filter, c Cursor, limit int) (Page, error)
 	// Delete removes the job, its order and outputs, if the revision is

@@ -175,6 +175,15 @@ func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 		s.removeDir(id)
 		return nil, err
 	}
+	if p.Policy.Deterministic {
+		x, err := s.reuse(ctx, p, id, &order, r)
+		if err != nil {
+			s.removeDir(id)
+		}
+		if x != nil || err != nil {
+			return x, err
+		}
+	}
 	x, err := s.execute(ctx, p, id, order, r.Prefer)
 	if x != nil {
 		x.Timeout = order.Timeout
@@ -260,7 +269,7 @@ func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, aw
 	now := s.Now()
 	j := Job{
 		ID: id, ProcessID: p.ID, Plugin: p.Plugin,
-		Status: ogc.Accepted, Created: now, Updated: now, Callback: s.calledBack(o),
+		Status: ogc.Accepted, Created: now, Updated: now, Callback: s.calledBack(o), Digest: o.Digest,
 	}
 	j.retryPolicy(p.Policy)
 	var ended <-chan struct{}

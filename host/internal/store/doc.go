@@ -26,6 +26,7 @@
 //	s status ~id                   finished jobs by status
 //	p process 00 ~id               all jobs by process
 //	b process 00 status ~id        finished jobs by process and status
+//	e digest 00 hash 00 ~id        successful jobs whose results may be reused
 //	d ~id                          tombstone of a deleted job; expires
 //	c ~id event                    callback: JSON of job.Delivery
 //	q host 00 due ~id event        the callback is pending

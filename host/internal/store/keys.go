@@ -25,6 +25,7 @@ const (
 	tombstonePrefix = 'd'
 	deliveryPrefix  = 'c'
 	pendingPrefix   = 'q'
+	equalPrefix     = 'e'
 )
 
 func versionKey() []byte  { return []byte{metaPrefix, 'v'} }
@@ -153,13 +154,23 @@ func bothIndex(process string, s ogc.Status) []byte {
 	return append(append([]byte{bothPrefix}, process...), 0, statusByte(s))
 }
 
+// equalIndex leads to successful jobs whose results may answer equal requests.
+func equalIndex(digest, pluginHash string) []byte {
+	b := append(append([]byte{equalPrefix}, digest...), 0)
+	return append(append(b, pluginHash...), 0)
+}
+
 // indexKeys returns the keys that lead to a job in the state j.
 func indexKeys(i id, j *job.Job) [][]byte {
 	keys := [][]byte{idKey(processIndex(j.ProcessID), i)}
 	if !j.Status.Final() {
 		return append(keys, activeKey(i))
 	}
-	return append(keys, idKey(statusIndex(j.Status), i), idKey(bothIndex(j.ProcessID, j.Status), i))
+	keys = append(keys, idKey(statusIndex(j.Status), i), idKey(bothIndex(j.ProcessID, j.Status), i))
+	if j.Digest != "" && j.Status == ogc.Successful {
+		keys = append(keys, idKey(equalIndex(j.Digest, j.Plugin.Hash), i))
+	}
+	return keys
 }
 
 // checkIndexed refuses what the keys cannot express.
@@ -169,6 +180,9 @@ func checkIndexed(j *job.Job) error {
 	}
 	if !j.Status.Valid() {
 		return fmt.Errorf("status %q cannot be stored", j.Status)
+	}
+	if j.Digest != "" && (len(j.Digest)+len(j.Plugin.Hash) > 1024 || strings.ContainsRune(j.Digest+j.Plugin.Hash, 0)) {
+		return fmt.Errorf("digest %q of plugin hash %q cannot be stored", j.Digest, j.Plugin.Hash)
 	}
 	return nil
 }

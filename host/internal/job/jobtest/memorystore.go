@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"geomill/host/internal/job"
+	"geomill/sdk/ogc"
 )
 
 // changesKept is how many changes MemoryStore.Watch remembers.
@@ -202,6 +203,26 @@ func (s *MemoryStore) Output(ctx context.Context, id, name string) (job.Value, e
 		return job.Value{}, job.ErrNotAvailable
 	}
 	return v, nil
+}
+
+// Reusable implements job.Store.
+func (s *MemoryStore) Reusable(ctx context.Context, digest, pluginHash string) (job.Job, error) {
+	if err := ctx.Err(); err != nil {
+		return job.Job{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var newest *memoryJob
+	for id, m := range s.jobs {
+		j := m.job
+		if j.Status == ogc.Successful && j.Digest == digest && j.Plugin.Hash == pluginHash && (newest == nil || id > newest.job.ID) {
+			newest = m
+		}
+	}
+	if newest == nil {
+		return job.Job{}, job.ErrNoSuchJob
+	}
+	return clone(newest.job), nil
 }
 
 // List implements job.Store.

@@ -39,6 +39,7 @@ func Store(t *testing.T, open OpenStore) {
 		"a failed update keeps nothing of its outputs":            storeFailedOutputs,
 		"an update without outputs leaves the stored":             storeOutputsStay,
 		"outputs replace the stored ones":                         storeOutputsReplaced,
+		"a job with a digest can be reused once it succeeded":     storeReusable,
 		"a call with an ended context fails and changes nothing":  storeContext,
 		"what is returned can be changed without harm":            storeIsolation,
 		"a watcher sees the changes after a revision":             storeWatch,
