@@ -36,7 +36,7 @@ func helloWorld() sdk.Process {
 		Description:  "Greets somebody by name and adds a message, if there is one.",
 		Keywords:     []string{"hello world", "greeting", "example"},
 		Translations: map[string]sdk.Translation{"de": german},
-		Policy:       sdk.Policy{Deterministic: true, RetryAttempts: 3},
+		Policy:       sdk.Policy{RetryAttempts: 3},
 	}, greet)
 }
 

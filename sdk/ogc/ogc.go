@@ -87,6 +87,9 @@ type StatusInfo struct {
 	Updated              *time.Time `json:"updated,omitempty"`
 	Progress             *int       `json:"progress,omitempty"` // percent, 0 to 100
 	Links                []Link     `json:"links,omitempty"`
+	// ReusedFrom is the id of the job whose results this one was given instead
+	// of being run. It is Geomill's own.
+	ReusedFrom string `json:"reusedFrom,omitempty"`
 	// Callbacks says what has become of the calls to the subscriber. It is
 	// Geomill's own, and only in the document of a single job.
 	Callbacks []Callback `json:"callbacks,omitempty"`

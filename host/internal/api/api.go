@@ -34,6 +34,7 @@ type Catalog interface {
 // Jobs is what the api needs to know of jobs; *job.Service has it.
 type Jobs interface {
 	Submit(ctx context.Context, r job.Request) (*job.Execution, error)
+	Validate(ctx context.Context, r job.Request) (job.Plan, error)
 	Job(ctx context.Context, id string) (job.Job, error)
 	Jobs(ctx context.Context, f job.Filter, c job.Cursor, limit int) (job.Page, error)
 	Results(ctx context.Context, id string) (*job.Results, error)

@@ -46,7 +46,7 @@ func CheckCORSOrigins(origins []string) error {
 // Header values of the protocol; net/http only reads them.
 var (
 	corsAny    = []string{"*"}
-	corsExpose = []string{"Accept-Ranges, Allow, Content-Disposition, Content-Range, ETag, Link, Location, " +
+	corsExpose = []string{"Accept-Ranges, Age, Allow, Cache-Status, Content-Disposition, Content-Range, ETag, Link, Location, " +
 		"OGC-Output-Values-Count, Preference-Applied, Retry-After, X-Request-Id"}
 	corsMaxAge = []string{"3600"} // seconds that a preflight answer holds
 )

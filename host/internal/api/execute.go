@@ -20,23 +20,60 @@ func (a *API) execute(w http.ResponseWriter, r *http.Request, params httprouter.
 	if err != nil {
 		return err
 	}
-	body, err := a.readBody(w, r)
+	order, err := a.readOrder(w, r, process)
 	if err != nil {
 		return err
 	}
-	defer body.close()
+	defer order.body.close()
+	x, err := a.service.Submit(r.Context(), order.Request)
+	if err != nil {
+		return err
+	}
+	if !x.ResultsOf.IsZero() {
+		a.announceReuse(w.Header(), x)
+	}
+	if x.Results == nil {
+		return a.created(w, r, x, order.prefer)
+	}
+	defer x.Results.Close()
+	return a.replySync(w, r, x, order.prefer, order.accept, order.document)
+}
+
+// order is an execute request with what its headers say.
+type order struct {
+	job.Request
+	body     *body // which the inputs are sections of; to be closed
+	prefer   preferences
+	accept   accept
+	document bool // the client wants the results document by its profile
+}
+
+// readOrder reads an execute request and refuses what no execution could answer.
+func (a *API) readOrder(w http.ResponseWriter, r *http.Request, process *job.Process) (_ *order, err error) {
+	body, err := a.readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			body.close()
+		}
+	}()
 	outline, err := a.outline(r, body)
 	if err != nil {
-		return notExecute(err)
+		return nil, notExecute(err)
 	}
 	prefer := parsePrefer(r.Header["Prefer"])
 	request, err := decodeExecute(body, outline, prefer)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.ProcessID = process.ID
 	if request.Subscriber != nil {
 		request.BaseURL = a.base(r)
+	}
+	if process.Policy.Deterministic {
+		request.Cache = parseCacheControl(r.Header["Cache-Control"])
 	}
 	accepted := parseAccept(r.Header["Accept"])
 	document := request.Response == "" && accepted.admits(mediaJSON) && asksForResults(r)
@@ -46,17 +83,9 @@ func (a *API) execute(w http.ResponseWriter, r *http.Request, params httprouter.
 		err = checkFormats(process, request.Outputs)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	x, err := a.service.Submit(r.Context(), request)
-	if err != nil {
-		return err
-	}
-	if x.Results == nil {
-		return a.created(w, r, x, prefer)
-	}
-	defer x.Results.Close()
-	return a.replySync(w, r, x, prefer, accepted, document)
+	return &order{request, body, prefer, accepted, document}, nil
 }
 
 // notExecute turns an error of the scanner into a problem.

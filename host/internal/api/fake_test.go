@@ -26,6 +26,7 @@ type fakeService struct {
 	submit    func(context.Context, job.Request) (*job.Execution, error)
 	list      func(job.Filter, job.Cursor, int) (job.Page, error)
 	results   func(id string) (*job.Results, error)
+	validate  func(context.Context, job.Request) (job.Plan, error)
 	dismiss   func(id string) (job.Job, error)
 	process   func(id string) (*job.Process, error)
 	await     func(ctx context.Context, id string) error
@@ -59,6 +60,10 @@ func (f *fakeService) Await(ctx context.Context, id string) error {
 
 func (f *fakeService) Submit(ctx context.Context, r job.Request) (*job.Execution, error) {
 	return f.submit(ctx, r)
+}
+
+func (f *fakeService) Validate(ctx context.Context, r job.Request) (job.Plan, error) {
+	return f.validate(ctx, r)
 }
 
 func (f *fakeService) Job(_ context.Context, id string) (job.Job, error) {

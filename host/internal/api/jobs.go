@@ -101,7 +101,7 @@ func statusInfo(j job.Job, base string) ogc.StatusInfo {
 		JobID: j.ID, ID: j.ID,
 		Type: "process", ProcessingEntityType: "ogc-api-processes",
 		ProcessID: j.ProcessID,
-		Status:    j.Status, Message: j.Message, Exception: j.Exception,
+		Status:    j.Status, Message: j.Message, Exception: j.Exception, ReusedFrom: j.ReusedFrom,
 		Created: instant(j.Created), Started: instant(j.Started),
 		Finished: instant(j.Finished), Updated: instant(j.Updated),
 		Progress: &progress,

@@ -20,7 +20,7 @@ import (
 const kvpPath = "/processes/:processID/execution"
 
 var docExecuteKVP = operation{
-	"executeByQuery", "Execute a process, whose inputs are query parameters", "Processes", []string{"Prefer"}, "",
+	"executeByQuery", "Execute a process, whose inputs are query parameters", "Processes", []string{"Prefer", "Cache-Control"}, "",
 	docExecute.replies, []int{400, 404, 406, 414, 500, 502, 503, 504},
 }
 

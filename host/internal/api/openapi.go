@@ -173,6 +173,8 @@ func (a *API) parameterDocs(all []*job.Process) object {
 		"minDuration": parameter("minDuration", "query", "The shortest run time, in seconds.", object{"type": "integer", "minimum": 0}),
 		"maxDuration": parameter("maxDuration", "query", "The longest run time, in seconds.", object{"type": "integer", "minimum": 0}),
 		"Prefer":      parameter("Prefer", "header", "Preferences (RFC 7240): respond-async, wait, timeout, return.", word()),
+		"Cache-Control": parameter("Cache-Control", "header", "Whether results of an earlier, equal request will do (RFC 9111), where the process is "+
+			"deterministic: not with no-cache and no-store, and with max-age only younger ones. With no-store the new ones are not reused.", word()),
 
 		"eventsOrJSON":  parameter("f", "query", "The format of the reply; it overrides the Accept header.", word("json", "events")),
 		"Last-Event-ID": parameter("Last-Event-ID", "header", "The id of the last event that the client got: it is sent those that it missed.", word()),

@@ -25,6 +25,7 @@ func (a *API) describeProcesses(processes []*job.Process, version string, paths,
 		if err := t.addSchemas(); err != nil {
 			return fmt.Errorf("describe process %s: %w", p.ID, err)
 		}
+		body := t.body()
 		for _, rt := range a.routes {
 			rest, ok := strings.CutPrefix(rt.path, "/processes/:processID")
 			if !ok {
@@ -33,7 +34,7 @@ func (a *API) describeProcesses(processes []*job.Process, version string, paths,
 			op := rt.open()
 			t.name(rt, op)
 			if rt.doc.body == "execute" {
-				op["requestBody"] = t.body()
+				op["requestBody"] = body
 			}
 			if rest == "/execution" {
 				t.results(op["responses"].(object))

@@ -53,6 +53,8 @@ func headerDocs() object {
 		"Preference-Applied": header("The preferences that were honoured (RFC 7240).", word()),
 		"Retry-After":        header("Seconds to wait before trying again.", object{"type": "integer", "minimum": 0}),
 		"ETag":               header("The entity tag of the value.", word()),
+		"Cache-Status":       header("geomill; hit for results of an earlier execution (RFC 9211).", word()),
+		"Age":                header("How old reused results are, in seconds.", object{"type": "integer", "minimum": 0}),
 		headerCount:          header("The number of values of the output.", object{"type": "integer", "minimum": 0}),
 	}
 }
@@ -175,6 +177,10 @@ func executeSchemas(version string) object {
 
 func jobSchemas() object {
 	return object{
+		"validation": record(object{
+			"valid": object{"type": "boolean"}, "processID": word(), "mode": word("sync", "async"),
+			"outputs": mapOf(ref("schemas", "outputSelection")), "preferenceApplied": word(),
+		}, "valid", "processID", "mode", "outputs"),
 		"statusCode": word("accepted", "running", "successful", "failed", "dismissed"),
 		"statusInfo": record(object{
 			"jobID": word(), "id": word(),
@@ -193,6 +199,7 @@ func jobSchemas() object {
 				"attempts": object{"type": "integer", "minimum": 0}, "lastAttempt": dateTime(),
 				"httpStatus": object{"type": "integer"}, "error": word(),
 			}, "event", "uri", "status", "attempts")},
+			"reusedFrom": word(),
 		}, "jobID", "id", "type", "processingEntityType", "processID", "status"),
 		"jobList": record(object{"jobs": arrayOf("statusInfo"), "links": arrayOf("link")}, "jobs", "links"),
 	}

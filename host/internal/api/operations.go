@@ -52,10 +52,10 @@ var (
 		jsonReply("The description of the process", "process"), []int{400, 404, 406, 500, 503},
 	}
 	docExecute = operation{
-		"execute", "Execute a process", "Processes", []string{"Prefer"}, "execute",
+		"execute", "Execute a process", "Processes", []string{"Prefer", "Cache-Control"}, "execute",
 		[]reply{
-			{200, "The results of a synchronous execution", anyType, "", []string{"Link", "Preference-Applied"}},
-			{201, "The job of an asynchronous execution", []string{mediaJSON}, "statusInfo", []string{"Location", "Preference-Applied"}},
+			{200, "The results of a synchronous execution", anyType, "", []string{"Link", "Preference-Applied", "Cache-Status", "Age"}},
+			{201, "The job of an asynchronous execution", []string{mediaJSON}, "statusInfo", []string{"Location", "Preference-Applied", "Cache-Status"}},
 			{204, "No outputs, or all of them by reference", nil, "", []string{"Link"}},
 			{303, "The only output, by reference, is elsewhere", nil, "", []string{"Location"}},
 		},

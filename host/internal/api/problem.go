@@ -198,7 +198,7 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) {
 		mediaType = mediaProblem
 	}
 	// What a handler set for the reply it could not give does not hold here.
-	for _, name := range []string{"Content-Encoding", "ETag", "Last-Modified", "Preference-Applied", "Link", "Cache-Control", "Content-Disposition", "Content-Language"} {
+	for _, name := range []string{"Content-Encoding", "ETag", "Last-Modified", "Preference-Applied", "Link", "Cache-Control", "Content-Disposition", "Content-Language", "Cache-Status", "Age"} {
 		w.Header().Del(name)
 	}
 	var body any = &p.Exception

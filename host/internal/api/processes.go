@@ -110,6 +110,7 @@ func (a *API) processDescription(w http.ResponseWriter, r *http.Request, params 
 	d := p.Description(lang, profileOf(r, q, profileDescription) != "")
 	d.ProcessSummary = complete(d.ProcessSummary, base)
 	d.Links = append(d.Links,
+		ogc.Link{Href: base + "/processes/" + p.ID + "/validation", Rel: "related", Type: mediaJSON, Title: "Checks an execute request without executing it"},
 		ogc.Link{Href: base + "/processes", Rel: "up", Type: mediaJSON, Title: "The processes"},
 		ogc.Link{Href: base + "/", Rel: "service", Type: mediaJSON, Title: "The landing page"},
 		ogc.Link{Href: base + "/jobs?processID=" + p.ID, Rel: ogc.RelJobList, Type: mediaJSON, Title: "The jobs of the process"},

@@ -22,6 +22,7 @@ func (a *API) table() []route {
 		{http.MethodGet, "/processes", a.processList, docProcessList},
 		{http.MethodGet, "/processes/:processID", a.processDescription, docProcessDescription},
 		{http.MethodPost, "/processes/:processID/execution", a.execute, docExecute},
+		{http.MethodPost, "/processes/:processID/validation", a.validate, docValidate},
 		{http.MethodGet, "/jobs", a.jobList, docJobList},
 		{http.MethodGet, "/jobs/:jobID", a.jobStatus, docJobStatus},
 		{http.MethodDelete, "/jobs/:jobID", a.dismiss, docDismiss},

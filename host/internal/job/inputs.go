@@ -46,6 +46,28 @@ type intake struct {
 	joins []join
 }
 
+// order makes the order of a request, but for inputs by reference.
+func (in *intake) order(ctx context.Context, r Request) (Order, error) {
+	values, err := in.check(ctx, r.Inputs)
+	if err != nil {
+		return Order{}, err
+	}
+	in.checkOutputs(r)
+	subscriber := in.checkSubscriber(r.Subscriber)
+	return Order{Inputs: values, Outputs: r.Outputs, Response: r.Response, Subscriber: subscriber, BaseURL: r.BaseURL}, nil
+}
+
+// invalid returns the faults as an *InvalidError, or nil if there are none.
+func (in *intake) invalid() error {
+	if in.more > 0 {
+		in.faults = append(in.faults, ogc.Fault{Message: fmt.Sprintf("there are %d more faults", in.more)})
+	}
+	if len(in.faults) > 0 {
+		return &InvalidError{Faults: in.faults}
+	}
+	return nil
+}
+
 // check reads every input against the process's description (spec 4.2, 4.3).
 // Faults are gathered; the error is for what is not the client's doing.
 func (in *intake) check(ctx context.Context, raw map[string]Raw) (map[string]Value, error) {

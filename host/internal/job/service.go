@@ -202,29 +202,27 @@ func (s *Service) execute(ctx context.Context, p *Process, id string, o Order, p
 
 // prepare checks inputs and outputs and makes the order of the job.
 func (s *Service) prepare(ctx context.Context, p *Process, id string, r Request) (Order, error) {
-	in := intake{process: p, dir: s.inputDir(id), turn: s.turn, fetching: s.fetching}
-	values, err := in.check(ctx, r.Inputs)
+	in := s.intake(p, id)
+	o, err := in.order(ctx, r)
 	if err != nil {
 		return Order{}, err
 	}
-	in.checkOutputs(r)
-	subscriber := in.checkSubscriber(r.Subscriber)
 	if len(in.refs) > 0 && len(in.faults) == 0 {
-		if err := in.resolve(ctx, values); err != nil {
+		if err := in.resolve(ctx, o.Inputs); err != nil {
 			return Order{}, err
 		}
 	}
-	if in.more > 0 {
-		in.faults = append(in.faults, ogc.Fault{Message: fmt.Sprintf("there are %d more faults", in.more)})
+	if err := in.invalid(); err != nil {
+		return Order{}, err
 	}
-	if len(in.faults) > 0 {
-		return Order{}, &InvalidError{Faults: in.faults}
-	}
-	o := Order{Inputs: values, Outputs: r.Outputs, Response: r.Response, Subscriber: subscriber, BaseURL: r.BaseURL}
 	if r.Prefer.Timeout > 0 {
 		o.Timeout = s.timeLimit(p.Policy, r.Prefer.Timeout)
 	}
 	return o, nil
+}
+
+func (s *Service) intake(p *Process, id string) *intake {
+	return &intake{process: p, dir: s.inputDir(id), turn: s.turn, fetching: s.fetching}
 }
 
 // enqueue records an accepted job and puts it in the queue; with wait above
