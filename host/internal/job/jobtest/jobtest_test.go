@@ -29,3 +29,8 @@ func TestMemoryQueue(t *testing.T) {
 		return jobtest.NewMemoryQueue(limit, lease)
 	})
 }
+
+func TestJobsLiveAsTheirStatusMachineSays(t *testing.T) {
+	t.Parallel()
+	jobtest.Lifecycle(t, 1, func(t testing.TB) job.Store { return jobtest.NewMemoryStore(t) })
+}
