@@ -161,7 +161,7 @@ func (l *life) dismiss(rt *rapid.T) {
 	before := r.job
 	stubborn := rapid.Bool().Draw(rt, "stubborn")
 	for _, a := range l.ongoing() {
-		if a.JobID == before.ID {
+		if a.JobID == before.ID && !before.Status.Final() {
 			a.stubborn.Store(stubborn)
 		}
 	}
@@ -178,6 +178,8 @@ func (l *life) dismiss(rt *rapid.T) {
 		rt.Fatalf("Dismiss of %+v: %v", before, err)
 	case before.Status.Final() != r.deleted || !before.Status.Final() && r.job.Status != ogc.Dismissed:
 		rt.Fatalf("dismissed, %+v became %+v (removed: %v)", before, r.job, r.deleted)
+	case !stubborn && !before.Status.Final() && slices.ContainsFunc(l.ongoing(), func(a *trial) bool { return a.JobID == before.ID && a.m == l.host }):
+		rt.Fatalf("the work of %+v goes on, though it was dismissed", before)
 	}
 }
 

@@ -134,28 +134,27 @@ func (l *life) check(rt *rapid.T) {
 	}
 }
 
-// finishAll lets every attempt succeed and time go by until each job has ended.
+// finishAll lets every attempt succeed and time go by until each job has ended
+// and nothing waits.
 func (l *life) finishAll(rt *rapid.T) {
 	for range 100 {
-		if l.check(rt); !slices.ContainsFunc(l.ids, func(id string) bool { return !l.records[id].job.Status.Final() }) {
-			break
-		}
+		l.check(rt)
 		for _, a := range l.ongoing() {
 			a.end(verdict{outputs: made(a)})
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
+		waiting, err := l.queue.Depth(l.t.Context())
+		if err != nil {
+			rt.Fatal(err)
+		}
+		active := slices.ContainsFunc(l.ids, func(id string) bool { return !l.records[id].job.Status.Final() })
+		if waiting == 0 && !active && len(l.ongoing()) == 0 {
+			return
+		}
 	}
 	for _, id := range l.ids {
-		if r := l.records[id]; !r.job.Status.Final() {
-			rt.Fatalf("job %+v does not end", r.job)
-		}
+		rt.Logf("%+v", l.records[id].job)
 	}
-	if n, err := l.queue.Depth(l.t.Context()); n > 0 || err != nil {
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
-		if n, err := l.queue.Depth(l.t.Context()); n > 0 || err != nil {
-			rt.Fatalf("%d tickets wait, though every job has ended (%v)", n, err)
-		}
-	}
+	rt.Fatal("a job does not end, or a ticket waits for ever")
 }
