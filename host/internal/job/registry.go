@@ -68,12 +68,18 @@ func (r *registry) holds(id string) bool {
 	return r.held[id] > 0 || r.running[id] != nil
 }
 
+// add notes that a job is run here. It returns nil when it is already: its ticket
+// was claimed twice, and the other's entry has to stay, so that a dismissal finds
+// it.
 func (r *registry) add(id string, cancel context.CancelCauseFunc, log *slog.Logger) *running {
 	u := &running{id: id, cancel: cancel, settled: make(chan struct{}), log: log}
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running[id] != nil {
+		return nil
+	}
 	r.running[id] = u
 	u.topic.Store(r.topics[id])
-	r.mu.Unlock()
 	return u
 }
 

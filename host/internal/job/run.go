@@ -221,6 +221,9 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	u := s.live.add(j.ID, cancel, s.Logger)
+	if u == nil {
+		return j
+	}
 	j.Plugin = p.Plugin
 	j, err := s.change(ctx, j, ogc.Running, nil)
 	if err != nil { // dismissed meanwhile, or not on disk: then it stays accepted
