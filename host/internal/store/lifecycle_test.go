@@ -9,5 +9,5 @@ import (
 
 func TestJobsLiveAsTheirStatusMachineSays(t *testing.T) {
 	t.Parallel()
-	jobtest.Lifecycle(t, 5, func(t testing.TB) job.Store { return openNew(t) })
+	jobtest.Lifecycle(t, 20, func(t testing.TB) job.Store { return openNew(t) })
 }
