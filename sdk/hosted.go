@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,9 +31,8 @@ const (
 )
 
 // serveHost serves the plugin to the host that started this program, and
-// returns when the host has ended the connection for good. go-plugin replaces
-// os.Stdout and os.Stderr while it serves, and ignores SIGINT, which a terminal
-// sends to the host and to its plugins alike.
+// returns when the host has ended the connection for good. go-plugin ignores
+// SIGINT, which a terminal sends to the host and to its plugins alike.
 func serveHost(h *Handler) {
 	ballast := make([]byte, ballastBytes)
 	defer runtime.KeepAlive(ballast)
@@ -42,7 +42,7 @@ func serveHost(h *Handler) {
 		os.Exit(exitFailed)
 	}
 	slog.SetDefault(slog.New(hostLog(stderr)))
-	server := wire.NewServer(h)
+	server := wire.NewServer(&ownStreams{Handler: h, stdout: os.Stdout, stderr: stderr})
 	var transport *grpc.Server
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM)
@@ -59,6 +59,22 @@ func serveHost(h *Handler) {
 			return transport
 		},
 	})
+}
+
+// ownStreams gives processes the standard streams of the program. go-plugin
+// replaces os.Stdout and os.Stderr before it serves, and passes on what is
+// written to them at some later time, when the host cannot tell any more which
+// job wrote it; the host reads the streams themselves too.
+type ownStreams struct {
+	*Handler
+	stdout, stderr *os.File
+	back           sync.Once
+}
+
+// Run implements wire.Handler.
+func (h *ownStreams) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Values, error) {
+	h.back.Do(func() { os.Stdout, os.Stderr = h.stdout, h.stderr })
+	return h.Handler.Run(ctx, s, ev)
 }
 
 // terminateJobs cancels what runs and waits, for a bounded time, until the
