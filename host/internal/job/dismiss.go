@@ -74,6 +74,9 @@ func (s *Service) revoke(ctx context.Context, j Job) (Job, error) {
 
 // remove deletes a finished job and what it left.
 func (s *Service) remove(ctx context.Context, j Job) error {
+	if err := s.removeLog(ctx, j.ID); err != nil {
+		return err
+	}
 	if err := s.Store.Delete(ctx, j.ID, j.Revision); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type Job struct {
 
 	Status    ogc.Status     `json:"status"`
 	Message   string         `json:"message,omitempty"`
-	Progress  int            `json:"progress,omitempty"` // percent
+	Progress  int            `json:"progress,omitempty"` // percent, of the last attempt
 	Exception *ogc.Exception `json:"exception,omitempty"`
 
 	Created  time.Time `json:"created"`
@@ -63,6 +63,9 @@ type Job struct {
 
 	// Revision is set by the store at each write; Update compares it.
 	Revision uint64 `json:"-"`
+	// Estimated is when a running job may end, as far as its progress tells;
+	// it is no part of the record.
+	Estimated time.Time `json:"-"`
 }
 
 // OutputInfo describes a stored output.

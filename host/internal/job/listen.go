@@ -41,7 +41,7 @@ func (s *Service) Listen(ctx context.Context, id string, from *Place) (Listener,
 	if from != nil && from.Revision <= v.place.Revision {
 		l.place, l.number = *from, 0
 	} else {
-		l.first = &Notice{Kind: StatusNotice, Place: v.place, Job: s.live.overlay(j)}
+		l.first = &Notice{Kind: StatusNotice, Place: v.place, Job: s.live.overlay(j, s.Now())}
 	}
 	return l, nil
 }

@@ -60,6 +60,9 @@ func (s *Service) settleCrashed(ctx context.Context, j Job) (Job, error) {
 	crash := &Failure{Kind: HostDied, Detail: "the server crashed while the process ran"}
 	if j = j.counted(crash); !j.Sync && j.again(crash) {
 		j.Message = "will run again: " + crash.Detail
+		if g := s.newJournal(j); g != nil {
+			g.again(j.Message)
+		}
 		return s.change(ctx, j, ogc.Accepted, nil)
 	}
 	j.Exception = j.exception(j.verdict(crash))

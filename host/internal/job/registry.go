@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -35,11 +34,12 @@ type running struct {
 
 	job   *Job                  // as of its start; set before the attempt
 	topic atomic.Pointer[topic] // nil when nobody listens to the job
-}
 
-type report struct {
-	progress int
-	message  string
+	// What keeps the reports of an attempt of a recorded job; see observe.
+	journal  atomic.Pointer[journal] // nil when it has no log
+	news     chan struct{}           // holds one: there is something to keep
+	now      func() time.Time
+	doubtful bool // the revision in the store may be another; the owner's
 }
 
 func newRegistry() *registry {
@@ -102,13 +102,14 @@ func (r *registry) get(id string) *running {
 }
 
 // overlay adds to a record what its running attempt has reported since.
-func (r *registry) overlay(j Job) Job {
+func (r *registry) overlay(j Job, now time.Time) Job {
 	if j.Status != ogc.Running {
 		return j
 	}
 	if u := r.get(j.ID); u != nil {
 		if p := u.report.Load(); p != nil {
 			j.Progress, j.Message = p.progress, p.message
+			j.Estimated = p.estimate(j.Updated, now)
 		}
 	}
 	return j
@@ -148,44 +149,4 @@ func (r *registry) ended(id string) {
 		close(c)
 	}
 	delete(r.waiting, id)
-}
-
-// Progress keeps the newest progress, never falling and below 100 until the
-// job has succeeded.
-func (u *running) Progress(percent float64, message string) {
-	p := 0
-	if percent > 0 { // not so for NaN
-		p = int(min(percent, 99))
-	}
-	old := u.report.Load()
-	if old != nil {
-		p = max(p, old.progress)
-		if message == "" {
-			message = old.message
-		}
-	}
-	next := &report{progress: p, message: message}
-	u.report.Store(next)
-	if old != nil && *old == *next {
-		return
-	}
-	if t := u.topic.Load(); t != nil {
-		t.report(*u.job, p, message)
-	}
-	if u.onProgress != nil {
-		u.onProgress()
-	}
-}
-
-// Log passes a line of the process on to the host's log, and to those who listen
-// to the job.
-func (u *running) Log(level slog.Level, message string, fields json.RawMessage) {
-	if t := u.topic.Load(); t != nil {
-		t.log(*u.job, LogLine{Time: time.Now(), Level: level, Source: "process", Attempt: u.job.Attempt, Message: message, Fields: fields})
-	}
-	if fields == nil {
-		u.log.Log(context.Background(), level, message, "job", u.id)
-		return
-	}
-	u.log.Log(context.Background(), level, message, "job", u.id, "fields", string(fields))
 }

@@ -138,7 +138,7 @@ func (s *Service) recorded(ctx context.Context, id string) (*Execution, error) {
 }
 
 // attempt runs the executor once, within the time the process is allowed.
-func (s *Service) attempt(ctx context.Context, j Job, o Order, p *Process, ev Events) (map[string]Value, error) {
+func (s *Service) attempt(ctx context.Context, j Job, o Order, p *Process, u *running) (map[string]Value, error) {
 	timeout := s.timeLimit(p.Policy, o.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer cancel()
@@ -147,11 +147,12 @@ func (s *Service) attempt(ctx context.Context, j Job, o Order, p *Process, ev Ev
 	if err != nil {
 		return nil, err
 	}
-	a := Attempt{JobID: j.ID, Number: j.Attempt, Process: p, Inputs: inputs, Outputs: o.wanted(), Dir: dir, Grace: s.Grace}
+	a := Attempt{JobID: j.ID, Number: j.Attempt, Process: p, Inputs: inputs, Outputs: o.wanted(), Dir: dir, Grace: s.Grace,
+		Console: u.keptConsole()}
 	if j.Retries > 0 { // else there is no other attempt to find it
 		a.Checkpoint = s.checkpointDir(j.ID)
 	}
-	outputs, err := s.Executor.Execute(ctx, a, ev)
+	outputs, err := s.Executor.Execute(ctx, a, u)
 	if errors.Is(err, ErrTimeout) {
 		return nil, timedOut(timeout, err)
 	}
@@ -235,6 +236,7 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 	if u.onProgress = s.onProgress(j, o); u.onProgress != nil {
 		u.onProgress()
 	}
+	s.observe(u, j)
 	type outcome struct {
 		outputs map[string]Value
 		err     error
@@ -246,25 +248,28 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 	}(j)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
+	news, due := u.news, (<-chan time.Time)(nil)
 	for {
 		select {
 		case r := <-done:
-			j = s.finish(ctx, j, r.outputs, r.err)
-			s.live.settle(u, j)
+			j = s.conclude(ctx, j, u, r.outputs, r.err)
 			s.cleanUp(j)
 			return j
 		case <-ctx.Done():
 			if dismissal(ctx) { // say so at once; the work is still being stopped
-				j = s.finish(ctx, j, nil, context.Cause(ctx))
-				s.live.settle(u, j)
+				j = s.conclude(ctx, j, u, nil, context.Cause(ctx))
 				<-done
 			} else {
 				r := <-done
-				j = s.finish(ctx, j, r.outputs, r.err)
-				s.live.settle(u, j)
+				j = s.conclude(ctx, j, u, r.outputs, r.err)
 			}
 			s.cleanUp(j)
 			return j
+		case <-news:
+			news, due = nil, time.After(keepEvery)
+		case <-due:
+			news, due = u.news, nil
+			j = s.keep(ctx, j, u)
 		case <-beat.C:
 			if l == nil {
 				continue

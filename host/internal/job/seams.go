@@ -170,6 +170,10 @@ type Attempt struct {
 	// or empty when it has no other attempt. Like Dir it need not exist.
 	Checkpoint string
 	Grace      time.Duration // between asking the work to stop and stopping it
+	// Console takes the lines of the standard streams (FromStdout, FromStderr)
+	// that are this job's for certain, before Execute returns, from any
+	// goroutine; fields is a JSON object or nil. Nil when nobody keeps them.
+	Console func(stream string, level slog.Level, line string, fields json.RawMessage)
 }
 
 // Events receives what an attempt reports while it runs.

@@ -28,6 +28,12 @@ type Config struct {
 	Logger   *slog.Logger
 	// Callbacks calls subscribers back; optional: without it none is called.
 	Callbacks Callbacks
+	// Logs keeps the logs of jobs; optional: without it a log is what the
+	// record tells.
+	Logs Logs
+	// LogMaxBytes is the most that the log of a job takes, in bytes; default
+	// 1 MiB, at least MinLogBytes.
+	LogMaxBytes int64
 	// Dir holds a directory per job with its large inputs and its attempts'
 	// files. It is on the file system of the store's outputs.
 	Dir string
@@ -74,6 +80,10 @@ func (c *Config) validate() error {
 	}
 	if c.Fetcher != nil && c.CheckJSON == nil {
 		return errors.New("job service needs CheckJSON with a Fetcher")
+	}
+	setDefault(&c.LogMaxBytes, 1<<20)
+	if c.LogMaxBytes < MinLogBytes {
+		return fmt.Errorf("job service: the limit of a log is %d bytes, less than %d", c.LogMaxBytes, MinLogBytes)
 	}
 	setDefault(&c.FetchBytes, 1<<30)
 	setDefault(&c.FetchTimeout, time.Minute)
@@ -139,7 +149,7 @@ func (s *Service) Job(ctx context.Context, id string) (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
-	return s.live.overlay(j), nil
+	return s.live.overlay(j, s.Now()), nil
 }
 
 // Jobs lists recorded jobs, newest first.
@@ -149,7 +159,7 @@ func (s *Service) Jobs(ctx context.Context, f Filter, c Cursor, limit int) (Page
 	}
 	p, err := s.Store.List(ctx, f, c, limit)
 	for i, j := range p.Jobs {
-		p.Jobs[i] = s.live.overlay(j)
+		p.Jobs[i] = s.live.overlay(j, f.Now)
 	}
 	return p, err
 }

@@ -36,6 +36,8 @@ func (j Job) move(to ogc.Status, now time.Time) (Job, error) {
 		if j.Started.IsZero() {
 			j.Started = now
 		}
+	case to == ogc.Accepted:
+		j.Progress = 0 // the next attempt begins anew
 	case to == ogc.Successful:
 		j.Progress, j.Finished = 100, now
 	case to.Final():

@@ -142,6 +142,8 @@ func (t *topic) log(j Job, line LogLine) {
 			t.place.Line = t.unlogged
 		}
 		line.Seq = t.place.Line + 1
+	} else if t.place.Line == 0 {
+		t.unlogged = line.Seq - 1 // those before are in the log
 	}
 	t.place.Line = line.Seq
 	t.add(&Notice{Kind: LogNotice, Line: line})

@@ -34,3 +34,8 @@ func TestJobsLiveAsTheirStatusMachineSays(t *testing.T) {
 	t.Parallel()
 	jobtest.Lifecycle(t, 1, func(t testing.TB) job.Store { return jobtest.NewMemoryStore(t) })
 }
+
+func TestMemoryLogs(t *testing.T) {
+	t.Parallel()
+	jobtest.Logs(t, func(testing.TB) job.Logs { return jobtest.NewMemoryLogs() })
+}
