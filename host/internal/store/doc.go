@@ -1,8 +1,8 @@
 // Package store keeps jobs on disk: it implements job.Store and job.Outbox on
-// Badger, with large outputs as files beside the database, and job.Queue in
-// memory (what makes the queue durable is the record of each accepted job). It
-// imports package job and nothing else of the host; no other package imports
-// Badger. Its central type is Store.
+// Badger, with large outputs as files beside the database, job.Logs as files, and
+// job.Queue in memory (what makes the queue durable is the record of each
+// accepted job). It imports package job and nothing else of the host; no other
+// package imports Badger. Its central type is Store.
 //
 // Layout of the directory (version 1):
 //
@@ -12,6 +12,8 @@
 //	                               moment would orphan; settled by Open
 //	held/<id>+[<attempt>-<x>]      names a part of results/ that is removed when
 //	                               the open snapshot is closed, or by Open
+//	logs/<xy>/<id>                 the log of a job, whose id ends in xy: the lines of
+//	                               job.Logs; a crash may cut the last
 //
 // Keys of the database. An id is the 16 bytes of the job's UUID; ~id is its
 // complement, so that ascending keys are newest first:

@@ -138,7 +138,7 @@ func Open(c Config) (*Store, error) {
 }
 
 func (s *Store) open() (err error) {
-	for _, dir := range []string{s.config.Dir, s.path(databaseDir), s.path(resultsDir), s.path(pendingDir), s.path(heldDir)} {
+	for _, dir := range []string{s.config.Dir, s.path(databaseDir), s.path(resultsDir), s.path(pendingDir), s.path(heldDir), s.path(logsDir)} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
