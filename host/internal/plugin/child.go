@@ -46,6 +46,7 @@ type child struct {
 	cmd       *exec.Cmd
 	lifeline  *os.File // when it closes, the plugin ends
 	out, err  *os.File
+	readers   [2]*reader // of out and err
 	handshake *handshake
 	address   atomic.Pointer[string] // of the plugin's socket
 
@@ -130,9 +131,11 @@ func (c *child) Start(ctx context.Context) error {
 		return err
 	}
 	c.out, c.err, c.lifeline = outR, errR, lifeW
+	c.readers = [2]*reader{newReader(outR, c.console.stream("stdout")), newReader(errR, c.console.stream("stderr"))}
+	c.readers[0].feed = c.handshake.feed
 	var readers sync.WaitGroup
 	readers.Go(c.readStdout)
-	readers.Go(c.readStderr)
+	readers.Go(c.readers[1].run)
 	go c.wait(&readers)
 	return nil
 }
@@ -188,30 +191,8 @@ func explainExec(err error) error {
 }
 
 func (c *child) readStdout() {
-	lines := c.console.stream("stdout")
-	defer lines.close()
 	defer c.handshake.end()
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := c.out.Read(buf)
-		lines.Write(c.handshake.feed(buf[:n]))
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (c *child) readStderr() {
-	lines := c.console.stream("stderr")
-	defer lines.close()
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := c.err.Read(buf)
-		lines.Write(buf[:n])
-		if err != nil {
-			return
-		}
-	}
+	c.readers[0].run()
 }
 
 // wait owns the end of the process: it takes the process group down with its

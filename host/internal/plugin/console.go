@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,6 +27,7 @@ const (
 // and remembers the last lines. Its streams may be written to at once.
 type console struct {
 	log *slog.Logger
+	tap atomic.Pointer[tap] // nil: no job is alone with the instance
 
 	mu     sync.Mutex
 	ring   [consoleLines]string
@@ -84,6 +86,7 @@ func (c *console) last(n int) []string {
 type stream struct {
 	console *console
 	name    string // "stderr" or "stdout"
+	synced  bool   // comes through go-plugin
 
 	mu      sync.Mutex
 	line    []byte
@@ -131,6 +134,15 @@ func (s *stream) endLine() {
 	s.take(text)
 }
 
+// endPart takes what there is of a line for the whole of it.
+func (s *stream) endPart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.line) > 0 || s.cut > 0 {
+		s.endLine()
+	}
+}
+
 // close logs what is left over when the stream has ended.
 func (s *stream) close() {
 	s.mu.Lock()
@@ -156,10 +168,12 @@ func (s *stream) settle() {
 func (s *stream) take(line string) {
 	s.console.remember(line)
 	if r, ok := parseRecord(line); ok {
+		s.attribute(r)
 		s.flush()
 		s.console.log.LogAttrs(context.Background(), r.level, r.message, r.attrs...)
 		return
 	}
+	s.attribute(record{level: s.levelOf(line), message: line})
 	if ends := traceEnd(line); ends != nil && len(s.block) == 0 {
 		s.ends, s.began = ends, time.Now()
 		s.quiet = time.AfterFunc(traceQuiet, s.settle)
@@ -176,6 +190,21 @@ func (s *stream) take(line string) {
 	if line != "" {
 		s.console.log.LogAttrs(context.Background(), plainLevel(line), line, slog.String("stream", s.name))
 	}
+}
+
+// attribute hands a line to the job that is alone with the instance, if one is.
+func (s *stream) attribute(r record) {
+	if t := s.console.tap.Load(); t != nil && (t.synced || !s.synced) && (r.message != "" || len(r.attrs) > 0) {
+		t.record(s.name, r)
+	}
+}
+
+// levelOf is plainLevel, but that stack traces are errors from end to end.
+func (s *stream) levelOf(line string) slog.Level {
+	if len(s.block) > 0 || traceEnd(line) != nil {
+		return slog.LevelError
+	}
+	return plainLevel(line)
 }
 
 func (s *stream) keep(line string) {

@@ -31,10 +31,12 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 		return nil, err
 	}
 	begun := beginning{time.Now(), in.conn.child.console.written()}
+	release := in.attribute(a)
 	values, err := in.session.Run(ctx, startOf(ctx, a), a.Grace, ev)
 	if err != nil {
 		err = h.failure(ctx, o, in, a, begun, err)
 	}
+	release()
 	o.giveBack(in)
 	if err != nil {
 		return nil, err

@@ -52,6 +52,7 @@ func (l *launcher) start(ctx context.Context, exe *executable) (*connection, err
 	c := &connection{cfg: l.cfg, log: log}
 	c.child = newChild(exe, &console{log: log}, l.cfg.Env, l.runDir+"/"+strconv.FormatInt(number, 10))
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
+	stdout.synced, stderr.synced = true, true
 	c.synced = []*stream{stdout, stderr}
 	c.plugin = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  wire.Handshake,

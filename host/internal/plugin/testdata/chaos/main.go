@@ -176,6 +176,9 @@ func describe(id string, p wire.Policy) wire.Process {
 
 func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Values, error) {
 	ev.Progress(1, "begun")
+	if word, ok := s.Inputs.Lookup("say"); ok {
+		say(string(word.Data))
+	}
 	id, _, _ := strings.Cut(s.ProcessID, "-")
 	switch id {
 	case "exit":
@@ -227,6 +230,17 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		syscall.Write(2, []byte("Traceback (most recent call last):\n  File \"x\"\nValueError: no\n"))
 	}
 	return out(map[string]any{"pid": os.Getpid(), "version": edition()})
+}
+
+// say writes a word in every way that there is, and ends the plugin after
+// "farewell".
+func say(word string) {
+	syscall.Write(2, []byte("plain "+word+"\n"+`{"@level":"warn","@message":"structured `+word+`","depth":3}`+"\n"))
+	syscall.Write(1, []byte("out "+word+"\nunended "+word))
+	if word == "farewell" {
+		syscall.Write(2, []byte("panic: "+word+"\nat line 3\n"))
+		os.Exit(2)
+	}
 }
 
 func out(v any) (wire.Values, error) {
