@@ -86,7 +86,9 @@ type StatusInfo struct {
 	Finished             *time.Time `json:"finished,omitempty"`
 	Updated              *time.Time `json:"updated,omitempty"`
 	Progress             *int       `json:"progress,omitempty"` // percent, 0 to 100
-	Links                []Link     `json:"links,omitempty"`
+	// EstimatedCompletion is when a running job may end, named as in WPS 2.0.
+	EstimatedCompletion *time.Time `json:"estimatedCompletion,omitempty"`
+	Links               []Link     `json:"links,omitempty"`
 	// ReusedFrom is the id of the job whose results this one was given instead
 	// of being run. It is Geomill's own.
 	ReusedFrom string `json:"reusedFrom,omitempty"`

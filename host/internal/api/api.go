@@ -38,6 +38,7 @@ type Jobs interface {
 	Job(ctx context.Context, id string) (job.Job, error)
 	Jobs(ctx context.Context, f job.Filter, c job.Cursor, limit int) (job.Page, error)
 	Results(ctx context.Context, id string) (*job.Results, error)
+	Log(ctx context.Context, id string, q job.LogQuery) (*job.Log, error)
 	Deliveries(ctx context.Context, id string) ([]job.Delivery, error)
 	Dismiss(ctx context.Context, id string) (job.Job, error)
 	Listen(ctx context.Context, id string, from *job.Place) (job.Listener, error)

@@ -84,7 +84,7 @@ func TestAJobsEventsAreAStream(t *testing.T) {
 	want := "retry: 2000\nid: 7.3\n\n" +
 		"id: 7.3\nevent: status\ndata: " + document + "\n\n" +
 		"event: progress\ndata: {\"progress\":30,\"message\":\"<30>\\n\"}\n\n" +
-		"id: 7.4\nevent: log\ndata: {\"seq\":4,\"time\":\"2026-01-02T03:04:05Z\",\"level\":\"WARN\",\"source\":\"process\",\"attempt\":1,\"message\":\"a\\nb\",\"fields\":{\"x\":1}}\n\n" +
+		"id: 7.4\nevent: log\ndata: {\"seq\":4,\"time\":\"2026-01-02T03:04:05Z\",\"level\":\"warn\",\"source\":\"process\",\"attempt\":1,\"message\":\"a\\nb\",\"fields\":{\"x\":1}}\n\n" +
 		"id: 7.6\nevent: gap\ndata: {\"lost\":2}\n\n"
 	if w.Body.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", w.Body, want)

@@ -84,6 +84,11 @@ func (f *fakeService) Results(_ context.Context, id string) (*job.Results, error
 	return f.results(id)
 }
 
+func (f *fakeService) Log(ctx context.Context, id string, _ job.LogQuery) (*job.Log, error) {
+	_, err := f.Job(ctx, id)
+	return &job.Log{}, err
+}
+
 func (f *fakeService) Deliveries(context.Context, string) ([]job.Delivery, error) {
 	return f.deliveries, nil
 }

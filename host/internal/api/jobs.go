@@ -104,7 +104,7 @@ func statusInfo(j job.Job, base string) ogc.StatusInfo {
 		Status:    j.Status, Message: j.Message, Exception: j.Exception, ReusedFrom: j.ReusedFrom,
 		Created: instant(j.Created), Started: instant(j.Started),
 		Finished: instant(j.Finished), Updated: instant(j.Updated),
-		Progress: &progress,
+		Progress: &progress, EstimatedCompletion: instant(j.Estimated),
 		Links: []ogc.Link{
 			{Href: self, Rel: "self", Type: mediaJSON, Title: "This document"},
 			{Href: self, Rel: "monitor", Type: mediaJSON, Title: "The status of the job"},
@@ -119,6 +119,9 @@ func statusInfo(j job.Job, base string) ogc.StatusInfo {
 	case j.Status == ogc.Failed:
 		s.Links = append(s.Links, ogc.Link{Href: self + "/results", Rel: ogc.RelExceptions, Type: mediaJSON, Title: "Why the job failed"})
 	}
+	s.Links = append(s.Links,
+		ogc.Link{Href: self + "/logs", Rel: ogc.RelLog, Type: mediaText, Title: "The log of the job"},
+		ogc.Link{Href: self + "/logs?f=json", Rel: ogc.RelLog, Type: mediaJSON, Title: "The log of the job"})
 	return s
 }
 

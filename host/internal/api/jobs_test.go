@@ -38,6 +38,8 @@ func TestStatusDocumentsHaveTheMembersOfBothVersions(t *testing.T) {
 		link("/jobs", "up", "The jobs"),
 		link("/processes/hello-world", "describedby", "The description of the process"),
 		link("/jobs/j1/results", ogc.RelResults, "The results"),
+		`{"href":"https://example.org/ogc/jobs/j1/logs","rel":"` + ogc.RelLog + `","type":"text/plain","title":"The log of the job"}`,
+		link("/jobs/j1/logs?f=json", ogc.RelLog, "The log of the job"),
 	}, ",")+`]}`)
 }
 

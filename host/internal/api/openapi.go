@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -152,7 +153,7 @@ func (a *API) parameterDocs(all []*job.Process) object {
 		}
 		process["enum"] = ids
 	}
-	return object{
+	docs := object{
 		"processID": pathParameter("processID", "The identifier of a process.", process),
 		"jobID":     pathParameter("jobID", "The identifier of a job.", word()),
 		"outputID":  pathParameter("outputID", "The identifier of an output.", word()),
@@ -179,6 +180,8 @@ func (a *API) parameterDocs(all []*job.Process) object {
 		"eventsOrJSON":  parameter("f", "query", "The format of the reply; it overrides the Accept header.", word("json", "events")),
 		"Last-Event-ID": parameter("Last-Event-ID", "header", "The id of the last event that the client got: it is sent those that it missed.", word()),
 	}
+	maps.Copy(docs, logParameterDocs())
+	return docs
 }
 
 func parameter(name, in, description string, schema object) object {

@@ -191,8 +191,8 @@ func jobSchemas() object {
 			"message":              word(),
 			"exception":            ref("schemas", "exception"),
 			"created":              dateTime(), "started": dateTime(), "finished": dateTime(), "updated": dateTime(),
-			"progress": object{"type": "integer", "minimum": 0, "maximum": 100},
-			"links":    arrayOf("link"),
+			"progress": object{"type": "integer", "minimum": 0, "maximum": 100}, "estimatedCompletion": dateTime(),
+			"links": arrayOf("link"),
 			"callbacks": object{"type": "array", "items": record(object{
 				"event": word("success", "inProgress", "failed"), "uri": uri(),
 				"status":   word("pending", "delivered", "failed"),
@@ -201,6 +201,7 @@ func jobSchemas() object {
 			}, "event", "uri", "status", "attempts")},
 			"reusedFrom": word(),
 		}, "jobID", "id", "type", "processingEntityType", "processID", "status"),
+		"jobLog":  jobLogSchema(),
 		"jobList": record(object{"jobs": arrayOf("statusInfo"), "links": arrayOf("link")}, "jobs", "links"),
 	}
 }

@@ -77,6 +77,11 @@ var (
 		"dismiss", "Stop a job, or remove one that has ended", "Jobs", []string{"f"}, "",
 		jsonReply("The status of the job", "statusInfo"), []int{400, 404, 406, 410, 500, 503},
 	}
+	docJobLog = operation{
+		"getLog", "The log of a job", "Jobs", []string{"logLevel", "logAfter", "logLimit", "logForm"}, "",
+		[]reply{{200, "The lines, the oldest first", []string{mediaText, mediaJSON}, "jobLog", []string{"Link"}}},
+		[]int{400, 404, 406, 410, 500},
+	}
 	docJobResults = operation{
 		"getResults", "The results of a job", "Jobs", []string{"outputs", "Prefer", "f"}, "",
 		[]reply{

@@ -26,6 +26,7 @@ func (a *API) table() []route {
 		{http.MethodGet, "/jobs", a.jobList, docJobList},
 		{http.MethodGet, "/jobs/:jobID", a.jobStatus, docJobStatus},
 		{http.MethodDelete, "/jobs/:jobID", a.dismiss, docDismiss},
+		{http.MethodGet, "/jobs/:jobID/logs", a.jobLog, docJobLog},
 		{http.MethodGet, "/jobs/:jobID/results", a.jobResults, docJobResults},
 		{http.MethodGet, "/jobs/:jobID/results/:outputID", a.jobOutput, docJobOutput},
 		{http.MethodGet, "/jobs/:jobID/results/:outputID/:index", a.jobValue, docJobValue},
