@@ -10,6 +10,7 @@ import (
 
 	"geomill/host/internal/api"
 	"geomill/host/internal/callback"
+	"geomill/host/internal/job"
 	"geomill/host/internal/remote"
 	"geomill/host/internal/store"
 )
@@ -64,6 +65,8 @@ type Config struct {
 	// ShowStderr lets clients read, in the exception of a job, what its plugin
 	// wrote last before it crashed. Jobs of other clients may have run in it.
 	ShowStderr bool `yaml:"show-stderr"`
+	// LogMaxBytes is the most that the log of a job takes, in bytes.
+	LogMaxBytes int64 `yaml:"log-max-bytes"`
 	// Grace is the time between asking work to stop and stopping it.
 	Grace time.Duration `yaml:"grace"`
 	// Drain is how long requests and jobs may go on after a signal.
@@ -129,6 +132,7 @@ func Default() Config {
 		SyncSlots:   256,
 		Timeout:     time.Hour,
 		ShowStderr:  true,
+		LogMaxBytes: 1 << 20,
 		Grace:       5 * time.Second,
 		Drain:       10 * time.Second,
 
@@ -216,6 +220,9 @@ func (c Config) validateNumbers(fault func(key, format string, args ...any)) {
 		if n.value < 1 {
 			fault(n.key, "%d is not a number from 1", n.value)
 		}
+	}
+	if c.LogMaxBytes < job.MinLogBytes {
+		fault("log-max-bytes", "%d is not a number of bytes from %d", c.LogMaxBytes, job.MinLogBytes)
 	}
 	if c.Slots < 0 {
 		fault("slots", "%d is negative", c.Slots)

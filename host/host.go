@@ -118,7 +118,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}
 	if p.jobs, err = job.NewService(job.Config{
 		Catalog: p.plugins, Executor: p.plugins, Store: p.store, Queue: store.NewQueue(store.QueueConfig{Limit: c.QueueLimit}),
-		Callbacks: p.calls, Logger: log, Dir: dir(jobsDir),
+		Callbacks: p.calls, Logs: p.store.Logs(), LogMaxBytes: c.LogMaxBytes, Logger: log, Dir: dir(jobsDir),
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync || pygeoapi,
 		Timeout: c.Timeout, MaxTimeout: c.MaxTimeout, Grace: c.Grace, Drain: c.Drain,
 		Fetcher: fetcher, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,

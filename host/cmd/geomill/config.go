@@ -41,6 +41,7 @@ type settings struct {
 	Timeout    *time.Duration `help:"Time an attempt may take (1h)." env:"GEOMILL_TIMEOUT" placeholder:"DURATION"`
 	MaxTimeout *time.Duration `help:"Longest time that a request may ask for (what its process has)." env:"GEOMILL_MAX_TIMEOUT" placeholder:"DURATION"`
 	ShowStderr *bool          `help:"Show clients what a plugin wrote before it crashed (yes)." negatable:"" env:"GEOMILL_SHOW_STDERR"`
+	LogMax     *int64         `name:"log-max-bytes" help:"Most that the log of a job takes in bytes (1048576)." env:"GEOMILL_LOG_MAX_BYTES" placeholder:"BYTES"`
 	Grace      *time.Duration `help:"Time between asking work to stop and stopping it (5s)." env:"GEOMILL_GRACE" placeholder:"DURATION"`
 	Drain      *time.Duration `help:"Time requests and jobs have after a signal (10s)." env:"GEOMILL_DRAIN" placeholder:"DURATION"`
 	PluginEnv  []string       `help:"Environment variable for plugins, NAME or NAME=VALUE." env:"GEOMILL_PLUGIN_ENV" placeholder:"NAME"`
@@ -88,6 +89,7 @@ func (s settings) load() (host.Config, error) {
 	set(&c.Timeout, s.Timeout)
 	set(&c.MaxTimeout, s.MaxTimeout)
 	set(&c.ShowStderr, s.ShowStderr)
+	set(&c.LogMaxBytes, s.LogMax)
 	set(&c.Grace, s.Grace)
 	set(&c.Drain, s.Drain)
 	set(&c.Tombstone, s.Tombstone)

@@ -67,7 +67,7 @@ var every = map[string]string{
 	"trusted-proxies": "10.0.0.0/8", "cors-origins": "https://page.example", "kvp-execute": "true", "forget-removed": "true",
 	"reference-schemes": "https", "reference-allow": "*.example.org", "reference-deny": "10.0.0.0/8", "reference-private": "true",
 	"reference-max-bytes": "77", "reference-timeout": "7s",
-	"callback-tries": "7", "max-listeners": "7", "tombstone": "7s",
+	"callback-tries": "7", "max-listeners": "7", "tombstone": "7s", "log-max-bytes": "77777",
 }
 
 // lists are the keys with a list of values.
