@@ -58,6 +58,8 @@ type Job struct {
 	Digest string `json:"digest,omitempty"`
 	// ReusedFrom is the id of the job whose results this one was given.
 	ReusedFrom string `json:"reusedFrom,omitempty"`
+	// InputSize is the bytes of its inputs that are no files.
+	InputSize int64 `json:"inputSize,omitempty"`
 	// Outputs is set by the store when the job succeeds.
 	Outputs map[string]OutputInfo `json:"outputs,omitempty"`
 

@@ -98,7 +98,7 @@ func (s *Service) runRecorded(ctx context.Context, p *Process, id string, o Orde
 	now := s.Now()
 	j, err := s.Store.Create(ctx, Job{
 		ID: id, ProcessID: p.ID, Plugin: p.Plugin, Sync: true, Status: ogc.Accepted, Created: now, Updated: now,
-		Callback: s.calledBack(o), Digest: o.Digest,
+		Callback: s.calledBack(o), Digest: o.Digest, InputSize: o.inlineSize(),
 	}, o)
 	if err != nil {
 		s.removeDir(id)

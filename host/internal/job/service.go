@@ -277,7 +277,7 @@ func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, aw
 	now := s.Now()
 	j := Job{
 		ID: id, ProcessID: p.ID, Plugin: p.Plugin,
-		Status: ogc.Accepted, Created: now, Updated: now, Callback: s.calledBack(o), Digest: o.Digest,
+		Status: ogc.Accepted, Created: now, Updated: now, Callback: s.calledBack(o), Digest: o.Digest, InputSize: o.inlineSize(),
 	}
 	j.retryPolicy(p.Policy)
 	var ended <-chan struct{}

@@ -52,6 +52,7 @@ type edit struct {
 	deletes [][]byte
 	changes []job.Change
 	outbox  []outboxChange
+	usage   []usageChange
 }
 
 func (e *edit) set(key, value []byte) { e.sets = append(e.sets, badger.NewEntry(key, value)) }
@@ -63,7 +64,10 @@ func (e *edit) size() (size, keys int) {
 	for _, k := range e.deletes {
 		size += len(k) + keyOverhead
 	}
-	return size, len(e.sets) + len(e.deletes)
+	for _, u := range e.usage {
+		size += len(u.process) + usageSize + keyOverhead
+	}
+	return size, len(e.sets) + len(e.deletes) + len(e.usage)
 }
 
 // batch is the transaction being filled.
@@ -73,6 +77,7 @@ type batch struct {
 	accepted   []*write
 	changes    []job.Change
 	outbox     []outboxChange
+	usage      usage
 }
 
 // nextRevision is called by plans only. Revisions are not given back when a
@@ -195,7 +200,7 @@ func (s *Store) following(n, size int, patience *time.Timer) *write {
 }
 
 func (s *Store) newBatch() *batch {
-	return &batch{txn: s.db.NewTransaction(true)}
+	return &batch{txn: s.db.NewTransaction(true), usage: usage{}}
 }
 
 // add plans a write in b, or in a new batch when it does not fit into b. It
@@ -236,6 +241,7 @@ func (s *Store) add(b *batch, w *write, free uint64) *batch {
 	b.accepted = append(b.accepted, w)
 	b.changes = append(b.changes, e.changes...)
 	b.outbox = append(b.outbox, e.outbox...)
+	b.usage.add(e.usage)
 	return b
 }
 
@@ -273,6 +279,9 @@ func (s *Store) finish(b *batch) {
 	skew := s.skew.Load()
 	err := s.setMeta(b.txn, skew)
 	if err == nil {
+		err = s.setUsage(b.txn, b.usage)
+	}
+	if err == nil {
 		err = b.txn.Commit()
 	}
 	if err != nil {
@@ -282,6 +291,7 @@ func (s *Store) finish(b *batch) {
 		if len(b.outbox) > 0 {
 			s.outbox.apply(b.outbox)
 		}
+		s.count(b.usage)
 		s.publish(b.changes)
 	}
 	for _, w := range b.accepted {

@@ -98,6 +98,9 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
+	if err := s.loadUsage(); err != nil {
+		return fmt.Errorf("count jobs: %w", err)
+	}
 	s.changes = newChangeLog(s.revision)
 	s.recent, err = s.loadRecent()
 	return err

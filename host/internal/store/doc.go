@@ -21,6 +21,7 @@
 //	m v                            version of the layout
 //	m r                            revision of the last write
 //	m k                            largest distance of a Created from its id's time
+//	m u                            version of what is counted under u
 //	j ~id                          record: revision, JSON of job.Job
 //	o ~id                          order: JSON of job.Order, never rewritten
 //	v ~id name                     output: header, then the value or a path
@@ -32,6 +33,8 @@
 //	d ~id                          tombstone of a deleted job; expires
 //	c ~id event                    callback: JSON of job.Delivery
 //	q host 00 due ~id event        the callback is pending
+//	u process 00 status            number and bytes of finished jobs by process and
+//	                               status, and with status a of the active ones
 //
 // Numbers are big-endian. Active jobs have no entry under s and b: those would be
 // written and deleted once per job, and lists of active jobs would wade through

@@ -26,11 +26,13 @@ const (
 	deliveryPrefix  = 'c'
 	pendingPrefix   = 'q'
 	equalPrefix     = 'e'
+	usagePrefix     = 'u'
 )
 
 func versionKey() []byte  { return []byte{metaPrefix, 'v'} }
 func revisionKey() []byte { return []byte{metaPrefix, 'r'} }
 func skewKey() []byte     { return []byte{metaPrefix, 'k'} }
+func countedKey() []byte  { return []byte{metaPrefix, 'u'} }
 
 // id is a job's UUID. Ids of version 7 sort by time.
 type id [16]byte

@@ -112,7 +112,9 @@ type Store struct {
 	changes *changeLog
 	outbox  *outboxHosts
 
-	hold fileHold
+	hold  fileHold
+	usage usage // guarded by memory; written by the committer
+	holds holds
 }
 
 var _ job.Store = (*Store)(nil)

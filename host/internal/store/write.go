@@ -67,6 +67,7 @@ func (s *Store) planCreate(b *batch, n *newJob, e *edit) error {
 	}
 	n.job.Revision = s.nextRevision()
 	s.setRecord(e, n.id, &n.job, n.record)
+	e.account(&n.job, 1)
 	e.set(orderKey(n.id), n.order)
 	for _, k := range indexKeys(n.id, &n.job) {
 		e.set(k, nil)
@@ -175,7 +176,7 @@ func (s *Store) planUpdate(b *batch, u *update) (edit, error) {
 	}
 	after := u.job
 	after.Revision = s.nextRevision()
-	after.Outputs = before.Outputs
+	after.Outputs, after.InputSize = before.Outputs, before.InputSize
 	var e edit
 	if u.outputs != nil {
 		after.Outputs = u.outputs.info
@@ -187,6 +188,7 @@ func (s *Store) planUpdate(b *batch, u *update) (edit, error) {
 		return edit{}, err
 	}
 	moveIndex(&e, u.id, &before, &after)
+	e.recount(&before, &after)
 	if u.delivery != nil {
 		if err := u.delivery.plan(b.txn, &e); err != nil {
 			return edit{}, err
@@ -226,9 +228,12 @@ func (s *Store) Delete(ctx context.Context, jobID string, revision uint64) error
 		return fmt.Errorf("delete job %s: %w", jobID, job.ErrNoSuchJob)
 	}
 	var files bool
+	var size int64
 	err := s.submit(ctx, 0, func(b *batch) (edit, error) {
 		e, linked, err := s.planDelete(b, i, revision)
-		files = linked
+		if files = linked; err == nil {
+			size = e.changes[0].Job.Size()
+		}
 		if err != nil || !linked {
 			return e, err
 		}
@@ -238,7 +243,7 @@ func (s *Store) Delete(ctx context.Context, jobID string, revision uint64) error
 		return fmt.Errorf("delete job %s: %w", jobID, err)
 	}
 	if files {
-		s.discard(i, "")
+		s.removeFiles(i, size)
 	}
 	return nil
 }
@@ -251,7 +256,9 @@ func (s *Store) planDelete(b *batch, i id, revision uint64) (e edit, files bool,
 	if before.Revision != revision {
 		return e, false, job.ErrConflict
 	}
-	e.deletes = append(indexKeys(i, &before), jobKey(i), orderKey(i))
+	if err := s.planGone(b.txn, &e, i, &before); err != nil {
+		return e, false, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(before.Outputs)) {
 		v, err := readOutput(b.txn, i, name)
 		if errors.Is(err, badger.ErrKeyNotFound) {
@@ -263,13 +270,6 @@ func (s *Store) planDelete(b *batch, i id, revision uint64) (e edit, files bool,
 		files = files || v.File != ""
 		e.deletes = append(e.deletes, outputKey(i, name))
 	}
-	if before.Callback {
-		if err := planForget(b.txn, &e, i); err != nil {
-			return e, false, err
-		}
-	}
-	e.sets = append(e.sets, badger.NewEntry(tombstoneKey(i), nil).WithTTL(s.config.TombstoneTTL))
-	e.changes = []job.Change{{Revision: s.nextRevision(), Job: before, Deleted: true}}
 	return e, files, nil
 }
 

@@ -39,3 +39,8 @@ func TestMemoryLogs(t *testing.T) {
 	t.Parallel()
 	jobtest.Logs(t, func(testing.TB) job.Logs { return jobtest.NewMemoryLogs() })
 }
+
+func TestMemoryArchive(t *testing.T) {
+	t.Parallel()
+	jobtest.Archive(t, func(t testing.TB) jobtest.StoreWithArchive { return jobtest.NewMemoryStore(t) })
+}

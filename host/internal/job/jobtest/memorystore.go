@@ -31,6 +31,8 @@ type MemoryStore struct {
 	revision uint64
 	jobs     map[string]*memoryJob
 	gone     map[string]bool
+	held     map[string]int
+	left     map[string]int64 // removed jobs whose files were held, and their sizes
 	changes  []job.Change
 	before   uint64        // revision just before changes[0]
 	more     chan struct{} // closed at the next change
@@ -48,7 +50,7 @@ var _ job.Store = (*MemoryStore)(nil)
 // NewMemoryStore returns an empty store, which keeps output files in a directory
 // that goes with the test.
 func NewMemoryStore(t testing.TB) *MemoryStore {
-	return &MemoryStore{dir: t.TempDir(), jobs: map[string]*memoryJob{}, gone: map[string]bool{}, more: make(chan struct{})}
+	return &MemoryStore{dir: t.TempDir(), jobs: map[string]*memoryJob{}, gone: map[string]bool{}, held: map[string]int{}, left: map[string]int64{}, more: make(chan struct{})}
 }
 
 // Create implements job.Store.
@@ -260,6 +262,10 @@ func (s *MemoryStore) Delete(ctx context.Context, id string, revision uint64) er
 	s.gone[id] = true
 	s.revision++
 	s.publish(job.Change{Revision: s.revision, Job: m.job, Deleted: true})
+	if s.held[id] > 0 {
+		s.left[id] = m.job.Size()
+		return nil
+	}
 	return os.RemoveAll(filepath.Join(s.dir, id))
 }
 

@@ -1,0 +1,200 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	badger "github.com/dgraph-io/badger/v4"
+
+	"geomill/host/internal/job"
+	"geomill/sdk/ogc"
+)
+
+// countedVersion is the version of what is counted; a store with another one is
+// counted anew when it is opened.
+const countedVersion = 1
+
+const usageSize = 16 // bytes of a value under usagePrefix
+
+// tally names what is counted together: the jobs of a process with one final
+// status, or its active ones.
+type tally struct {
+	process string
+	status  byte
+}
+
+func tallyOf(j *job.Job) tally {
+	if !j.Status.Final() {
+		return tally{j.ProcessID, statusByte(ogc.Accepted)}
+	}
+	return tally{j.ProcessID, statusByte(j.Status)}
+}
+
+func (t tally) key() []byte {
+	return append(append(append([]byte{usagePrefix}, t.process...), 0), t.status)
+}
+
+// usageChange is what one job adds to a tally, or takes from it.
+type usageChange struct {
+	tally
+	job.Kept
+}
+
+// account adds a job to its tally, or with sign -1 takes it away.
+func (e *edit) account(j *job.Job, sign int) {
+	e.usage = append(e.usage, usageChange{tallyOf(j), job.Kept{Jobs: sign, Bytes: int64(sign) * j.Size()}})
+}
+
+// recount moves a job that has changed to its tally.
+func (e *edit) recount(before, after *job.Job) {
+	if tallyOf(before) == tallyOf(after) && before.Size() == after.Size() {
+		return
+	}
+	e.account(before, -1)
+	e.account(after, 1)
+}
+
+// usage is how much there is of each tally, or by how much that changes.
+type usage map[tally]job.Kept
+
+func (u usage) add(changes []usageChange) {
+	for _, c := range changes {
+		u[c.tally] = u[c.tally].Add(c.Kept)
+	}
+}
+
+// setUsage writes the tallies as they will be.
+func (s *Store) setUsage(txn *badger.Txn, changed usage) error {
+	for t, by := range changed {
+		if by == (job.Kept{}) {
+			continue
+		}
+		if err := setTally(txn, t, s.usage[t].Add(by)); err != nil { // only the committer writes s.usage
+			return err
+		}
+	}
+	return nil
+}
+
+func setTally(txn *badger.Txn, t tally, k job.Kept) error {
+	if k == (job.Kept{}) {
+		return txn.Delete(t.key())
+	}
+	value := binary.BigEndian.AppendUint64(make([]byte, 0, usageSize), uint64(k.Jobs))
+	return txn.Set(t.key(), binary.BigEndian.AppendUint64(value, uint64(k.Bytes)))
+}
+
+// count brings the tallies in memory up to those on disk.
+func (s *Store) count(changed usage) {
+	s.memory.Lock()
+	defer s.memory.Unlock()
+	for t, by := range changed {
+		if sum := s.usage[t].Add(by); sum == (job.Kept{}) {
+			delete(s.usage, t)
+		} else {
+			s.usage[t] = sum
+		}
+	}
+}
+
+// Usage implements job.Archive.
+func (s *Store) Usage() job.Usage {
+	u := job.Usage{Finished: map[job.Group]job.Kept{}, Held: s.holds.bytes()}
+	s.memory.RLock()
+	defer s.memory.RUnlock()
+	for t, k := range s.usage {
+		if status := statusOf(t.status); status.Final() {
+			u.Finished[job.Group{ProcessID: t.process, Status: status}] = k
+		} else {
+			u.Active += k.Bytes
+		}
+	}
+	return u
+}
+
+// statusOf is the inverse of statusByte.
+func statusOf(b byte) ogc.Status {
+	for _, s := range []ogc.Status{ogc.Accepted, ogc.Running, ogc.Successful, ogc.Failed, ogc.Dismissed} {
+		if statusByte(s) == b {
+			return s
+		}
+	}
+	return ""
+}
+
+// loadUsage reads the tallies, or counts all jobs in a store that has none.
+func (s *Store) loadUsage() error {
+	s.usage = usage{}
+	var counted uint64
+	err := s.db.View(func(txn *badger.Txn) (err error) {
+		if counted, err = readUint64(txn, countedKey()); err != nil || counted != countedVersion {
+			return err
+		}
+		return readTallies(txn, s.usage)
+	})
+	if err != nil || counted == countedVersion {
+		return err
+	}
+	return s.countAll()
+}
+
+func readTallies(txn *badger.Txn, into usage) error {
+	it := newIterator(txn, []byte{usagePrefix}, false)
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		key := it.Item().Key()
+		if len(key) < 3 {
+			return fmt.Errorf("key %q counts nothing", key)
+		}
+		t := tally{process: string(key[1 : len(key)-2]), status: key[len(key)-1]}
+		err := it.Item().Value(func(b []byte) error {
+			if len(b) != usageSize {
+				return fmt.Errorf("key %q holds no count", key)
+			}
+			into[t] = job.Kept{Jobs: int(binary.BigEndian.Uint64(b)), Bytes: int64(binary.BigEndian.Uint64(b[8:]))}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countAll counts every job, which takes time: a store does it once.
+func (s *Store) countAll() error {
+	stale := usage{}
+	err := s.db.View(func(txn *badger.Txn) error {
+		if err := readTallies(txn, stale); err != nil {
+			return err
+		}
+		it := newIterator(txn, []byte{jobPrefix}, false)
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			j, err := itemJob(keyID(it.Item().Key()), it.Item())
+			if err != nil {
+				return err
+			}
+			var e edit
+			e.account(&j, 1)
+			s.usage.add(e.usage)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.db.Update(func(txn *badger.Txn) error {
+		for t := range stale {
+			if err := txn.Delete(t.key()); err != nil {
+				return err
+			}
+		}
+		for t, k := range s.usage {
+			if err := setTally(txn, t, k); err != nil {
+				return err
+			}
+		}
+		return txn.Set(countedKey(), encodeUint64(countedVersion))
+	})
+}
