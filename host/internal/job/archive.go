@@ -13,6 +13,10 @@ type Archive interface {
 	// Usage returns how much is kept. It costs little, however many jobs
 	// there are.
 	Usage() Usage
+	// Ended returns the first finished jobs of some groups, at most limit, in
+	// the order of their revisions, which is the order in which they ended.
+	// They are above the revision after.
+	Ended(ctx context.Context, groups []Group, after uint64, limit int) ([]Job, error)
 	// Remove deletes finished jobs as Delete does, many at once, and returns
 	// the ids of those that it has deleted. It leaves those whose revision is
 	// not the stored one, and those that are gone.
@@ -31,6 +35,8 @@ type Usage struct {
 	// Active is the bytes of accepted and running jobs, Held those of removed
 	// jobs whose files are still held.
 	Active, Held int64
+	// Revision is that of the last write.
+	Revision uint64
 }
 
 // Group is the finished jobs of a process with one status.

@@ -19,6 +19,7 @@ var (
 	ErrNoSuchOutput  = errors.New("no such output")
 	ErrBusy          = errors.New("too many jobs")
 	ErrStopping      = errors.New("job is still being stopped")
+	ErrNoSpace       = errors.New("no space left for jobs")
 
 	ErrExists    = errors.New("job exists")
 	ErrConflict  = errors.New("job was changed meanwhile")
@@ -75,6 +76,7 @@ const (
 	HostDied       FailureKind = "host"     // the host crashed
 	HostStopped    FailureKind = "stop"     // the host was stopped
 	Vanished       FailureKind = "vanished" // the process is no longer offered
+	OutOfSpace     FailureKind = "space"    // the disk has no room for the outputs
 )
 
 // Failure is how an attempt failed. Detail and Faults, whose pointers are within

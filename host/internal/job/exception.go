@@ -24,6 +24,7 @@ const (
 	TypeHostStopped        = problemType + "host-stopped"
 	TypeProcessVanished    = problemType + "process-vanished"
 	TypeProcessUnavailable = problemType + "process-unavailable"
+	TypeOutOfSpace         = problemType + "out-of-space"
 	TypeReference          = problemType + "reference-not-fetched"
 	TypeInternal           = problemType + "internal"
 )
@@ -50,6 +51,8 @@ func (k FailureKind) known() known {
 		return known{TypeHostCrashed, "Server crashed", 500}
 	case HostStopped:
 		return known{TypeHostStopped, "Server was stopped", 500}
+	case OutOfSpace:
+		return known{TypeOutOfSpace, "Insufficient storage", 507}
 	case Vanished:
 		return known{TypeProcessVanished, "Process is no longer offered", 500}
 	}
@@ -83,6 +86,8 @@ func failureOf(err error) *Failure {
 		return f
 	case errors.Is(err, ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		return timedOut(0, err)
+	case IsNoSpace(err):
+		return &Failure{Kind: OutOfSpace, Detail: "the server has no space left for the outputs of the job", Cause: err}
 	case errors.Is(err, ErrShuttingDown):
 		return &Failure{Kind: HostStopped, Detail: "the server was stopped while the process ran", Cause: err}
 	}

@@ -68,6 +68,9 @@ type Job struct {
 	// Estimated is when a running job may end, as far as its progress tells;
 	// it is no part of the record.
 	Estimated time.Time `json:"-"`
+	// Expires is set by the service: when a finished job is due to be removed
+	// for its age; zero for never.
+	Expires time.Time `json:"-"`
 }
 
 // OutputInfo describes a stored output.

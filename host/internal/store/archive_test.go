@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 
 	"geomill/host/internal/job"
 	"geomill/host/internal/job/jobtest"
+	"geomill/sdk/ogc"
 )
 
 func TestArchive(t *testing.T) {
@@ -20,7 +22,7 @@ func TestArchive(t *testing.T) {
 func TestUsageIsKeptAndCountedAnewWhereItIsMissing(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
-	withFile(t, s)
+	kept, _ := withFile(t, s)
 	removed, _ := withFile(t, s)
 	created(t, s)
 	if err := s.Delete(ctx(t), removed.ID, removed.Revision); err != nil {
@@ -39,7 +41,8 @@ func TestUsageIsKeptAndCountedAnewWhereItIsMissing(t *testing.T) {
 		if err := setTally(txn, wrong, job.Kept{Jobs: 7, Bytes: 7}); err != nil {
 			return err
 		}
-		return txn.Delete(countedKey())
+		i, _ := parseID(kept.ID)
+		return errors.Join(txn.Delete(endedKey(i, &kept)), txn.Delete(countedKey()))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +51,9 @@ func TestUsageIsKeptAndCountedAnewWhereItIsMissing(t *testing.T) {
 		s = reopen(t, s)
 		if got := s.Usage(); !reflect.DeepEqual(got, want) {
 			t.Errorf("counted anew: %+v, want %+v", got, want)
+		}
+		if jobs, err := s.Ended(ctx(t), []job.Group{{ProcessID: "p", Status: ogc.Successful}}, 0, 10); err != nil || len(jobs) != 1 {
+			t.Errorf("ended: %v, %v", jobs, err)
 		}
 	}
 }

@@ -211,7 +211,7 @@ func (s *Store) add(b *batch, w *write, free uint64) *batch {
 		return b
 	}
 	if free < w.room {
-		w.done <- fmt.Errorf("disk is almost full: %d bytes are free at %s, %d are needed", free, s.config.Dir, w.room)
+		w.done <- fmt.Errorf("%w: disk is almost full: %d bytes are free at %s, %d are needed", job.ErrNoSpace, free, s.config.Dir, w.room)
 		return b
 	}
 	e, err := w.plan(b)

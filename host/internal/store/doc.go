@@ -21,7 +21,7 @@
 //	m v                            version of the layout
 //	m r                            revision of the last write
 //	m k                            largest distance of a Created from its id's time
-//	m u                            version of what is counted under u
+//	m u                            version of what is kept under u and f
 //	j ~id                          record: revision, JSON of job.Job
 //	o ~id                          order: JSON of job.Order, never rewritten
 //	v ~id name                     output: header, then the value or a path
@@ -30,6 +30,7 @@
 //	p process 00 ~id               all jobs by process
 //	b process 00 status ~id        finished jobs by process and status
 //	e digest 00 hash 00 ~id        successful jobs whose results may be reused
+//	f process 00 status rev ~id    finished jobs by the revision of their last write
 //	d ~id                          tombstone of a deleted job; expires
 //	c ~id event                    callback: JSON of job.Delivery
 //	q host 00 due ~id event        the callback is pending

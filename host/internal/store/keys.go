@@ -27,6 +27,7 @@ const (
 	pendingPrefix   = 'q'
 	equalPrefix     = 'e'
 	usagePrefix     = 'u'
+	endedPrefix     = 'f'
 )
 
 func versionKey() []byte  { return []byte{metaPrefix, 'v'} }
@@ -168,7 +169,7 @@ func indexKeys(i id, j *job.Job) [][]byte {
 	if !j.Status.Final() {
 		return append(keys, activeKey(i))
 	}
-	keys = append(keys, idKey(statusIndex(j.Status), i), idKey(bothIndex(j.ProcessID, j.Status), i))
+	keys = append(keys, idKey(statusIndex(j.Status), i), idKey(bothIndex(j.ProcessID, j.Status), i), endedKey(i, j))
 	if j.Digest != "" && j.Status == ogc.Successful {
 		keys = append(keys, idKey(equalIndex(j.Digest, j.Plugin.Hash), i))
 	}

@@ -112,9 +112,14 @@ type Store struct {
 	changes *changeLog
 	outbox  *outboxHosts
 
-	hold  fileHold
-	usage usage // guarded by memory; written by the committer
-	holds holds
+	hold    fileHold
+	usage   usage  // guarded by memory; written by the committer
+	written uint64 // revision of the last commit; likewise
+
+	// firstEnded says where Ended may begin: there is no key of a tally below.
+	// Revisions rise, so none comes there again. Guarded by memory.
+	firstEnded map[tally]uint64
+	holds      holds
 }
 
 var _ job.Store = (*Store)(nil)

@@ -10,8 +10,8 @@ import (
 	"geomill/sdk/ogc"
 )
 
-// countedVersion is the version of what is counted; a store with another one is
-// counted anew when it is opened.
+// countedVersion is the version of what is kept under usagePrefix and
+// endedPrefix; both are made anew when a store with another one is opened.
 const countedVersion = 1
 
 const usageSize = 16 // bytes of a value under usagePrefix
@@ -80,14 +80,19 @@ func setTally(txn *badger.Txn, t tally, k job.Kept) error {
 	if k == (job.Kept{}) {
 		return txn.Delete(t.key())
 	}
-	value := binary.BigEndian.AppendUint64(make([]byte, 0, usageSize), uint64(k.Jobs))
-	return txn.Set(t.key(), binary.BigEndian.AppendUint64(value, uint64(k.Bytes)))
+	return txn.Set(t.key(), encodeTally(k))
+}
+
+func encodeTally(k job.Kept) []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, usageSize), uint64(k.Jobs))
+	return binary.BigEndian.AppendUint64(b, uint64(k.Bytes))
 }
 
 // count brings the tallies in memory up to those on disk.
 func (s *Store) count(changed usage) {
 	s.memory.Lock()
 	defer s.memory.Unlock()
+	s.written = s.revision
 	for t, by := range changed {
 		if sum := s.usage[t].Add(by); sum == (job.Kept{}) {
 			delete(s.usage, t)
@@ -102,6 +107,7 @@ func (s *Store) Usage() job.Usage {
 	u := job.Usage{Finished: map[job.Group]job.Kept{}, Held: s.holds.bytes()}
 	s.memory.RLock()
 	defer s.memory.RUnlock()
+	u.Revision = s.written
 	for t, k := range s.usage {
 		if status := statusOf(t.status); status.Final() {
 			u.Finished[job.Group{ProcessID: t.process, Status: status}] = k
@@ -124,7 +130,7 @@ func statusOf(b byte) ogc.Status {
 
 // loadUsage reads the tallies, or counts all jobs in a store that has none.
 func (s *Store) loadUsage() error {
-	s.usage = usage{}
+	s.usage, s.written, s.firstEnded = usage{}, s.revision, map[tally]uint64{}
 	var counted uint64
 	err := s.db.View(func(txn *badger.Txn) (err error) {
 		if counted, err = readUint64(txn, countedKey()); err != nil || counted != countedVersion {
@@ -161,17 +167,27 @@ func readTallies(txn *badger.Txn, into usage) error {
 	return nil
 }
 
-// countAll counts every job, which takes time: a store does it once.
+// countAll makes anew what is derived from the records, which takes time: a store
+// does it once.
 func (s *Store) countAll() error {
-	stale := usage{}
+	w := s.db.NewWriteBatch()
+	defer w.Cancel()
 	err := s.db.View(func(txn *badger.Txn) error {
-		if err := readTallies(txn, stale); err != nil {
-			return err
+		stale := newIterator(txn, []byte{usagePrefix}, false)
+		defer stale.Close()
+		for stale.Rewind(); stale.Valid(); stale.Next() {
+			if err := w.Delete(stale.Item().KeyCopy(nil)); err != nil {
+				return err
+			}
 		}
 		it := newIterator(txn, []byte{jobPrefix}, false)
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
-			j, err := itemJob(keyID(it.Item().Key()), it.Item())
+			i := keyID(it.Item().Key())
+			j, err := itemJob(i, it.Item())
+			if err == nil && j.Status.Final() {
+				err = w.Set(endedKey(i, &j), nil)
+			}
 			if err != nil {
 				return err
 			}
@@ -184,17 +200,13 @@ func (s *Store) countAll() error {
 	if err != nil {
 		return err
 	}
-	return s.db.Update(func(txn *badger.Txn) error {
-		for t := range stale {
-			if err := txn.Delete(t.key()); err != nil {
-				return err
-			}
+	for t, k := range s.usage {
+		if err := w.Set(t.key(), encodeTally(k)); err != nil {
+			return err
 		}
-		for t, k := range s.usage {
-			if err := setTally(txn, t, k); err != nil {
-				return err
-			}
-		}
-		return txn.Set(countedKey(), encodeUint64(countedVersion))
-	})
+	}
+	if err := w.Set(countedKey(), encodeUint64(countedVersion)); err != nil {
+		return err
+	}
+	return w.Flush()
 }

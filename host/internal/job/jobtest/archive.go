@@ -20,6 +20,7 @@ type StoreWithArchive interface {
 func Archive(t *testing.T, open func(t testing.TB) StoreWithArchive) {
 	for name, test := range map[string]func(*testing.T, StoreWithArchive){
 		"usage follows jobs from their creation to their removal": archiveUsage,
+		"finished jobs come in the order in which they ended":     archiveEnded,
 		"many jobs are removed at once":                           archiveRemove,
 		"jobs that changed or are active stay":                    archiveStale,
 		"held files outlive their job until they are released":    archiveHold,
@@ -51,15 +52,15 @@ func ended(t testing.TB, s job.Store, process string, status ogc.Status, size in
 }
 
 func archiveUsage(t *testing.T, s StoreWithArchive) {
-	same(t, "usage of an empty store", s.Usage(), job.Usage{})
+	used(t, s, job.Usage{})
 	a := create(t, s, NewJob("p"))
-	same(t, "usage", s.Usage(), job.Usage{Active: a.Size()})
+	used(t, s, job.Usage{Active: a.Size()})
 	a = update(t, s, as(a, ogc.Running), nil)
-	same(t, "usage", s.Usage(), job.Usage{Active: a.Size()})
+	used(t, s, job.Usage{Active: a.Size()})
 	a = update(t, s, as(a, ogc.Failed), nil)
 	b, c := ended(t, s, "p", ogc.Successful, 1000), ended(t, s, "q", ogc.Successful, 0)
 	d := ended(t, s, "p", ogc.Successful, 3)
-	same(t, "usage", s.Usage(), job.Usage{Finished: map[job.Group]job.Kept{
+	used(t, s, job.Usage{Finished: map[job.Group]job.Kept{
 		{ProcessID: "p", Status: ogc.Failed}:     {Jobs: 1, Bytes: a.Size()},
 		{ProcessID: "p", Status: ogc.Successful}: {Jobs: 2, Bytes: b.Size() + d.Size()},
 		{ProcessID: "q", Status: ogc.Successful}: {Jobs: 1, Bytes: c.Size()},
@@ -70,7 +71,48 @@ func archiveUsage(t *testing.T, s StoreWithArchive) {
 	if _, err := s.Remove(within(t), []job.Job{b, d}); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "usage", s.Usage(), job.Usage{Finished: map[job.Group]job.Kept{{ProcessID: "q", Status: ogc.Successful}: {Jobs: 1, Bytes: c.Size()}}})
+	used(t, s, job.Usage{Finished: map[job.Group]job.Kept{{ProcessID: "q", Status: ogc.Successful}: {Jobs: 1, Bytes: c.Size()}}})
+}
+
+// used compares the usage but for its revision.
+func used(t *testing.T, s StoreWithArchive, want job.Usage) {
+	t.Helper()
+	got := s.Usage()
+	want.Revision = got.Revision
+	same(t, "usage", got, want)
+}
+
+func archiveEnded(t *testing.T, s StoreWithArchive) {
+	p := []job.Group{{ProcessID: "p", Status: ogc.Successful}, {ProcessID: "p", Status: ogc.Failed}}
+	late := create(t, s, NewJob("p"))
+	ended(t, s, "q", ogc.Failed, 0)
+	ended(t, s, "p", ogc.Dismissed, 0)
+	a, b := ended(t, s, "p", ogc.Failed, 0), ended(t, s, "p", ogc.Successful, 0)
+	c := ended(t, s, "p", ogc.Failed, 1)
+	late = update(t, s, as(late, ogc.Successful), nil)
+	if r := s.Usage().Revision; r != late.Revision {
+		t.Errorf("revision %d, want %d", r, late.Revision)
+	}
+	page := func(after uint64, limit int) []job.Job {
+		jobs, err := s.Ended(within(t), p, after, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return jobs
+	}
+	same(t, "all", page(0, 100), []job.Job{a, b, c, late})
+	same(t, "the first", page(0, 2), []job.Job{a, b})
+	same(t, "those after", page(b.Revision, 100), []job.Job{c, late})
+	if _, err := s.Remove(within(t), []job.Job{a, c}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "those left", page(0, 100), []job.Job{b, late})
+	b.Message = "changed"
+	b = update(t, s, b, nil)
+	same(t, "after a change", page(0, 100), []job.Job{late, b})
+	same(t, "none", page(b.Revision, 100), []job.Job(nil))
+	d := ended(t, s, "p", ogc.Failed, 0)
+	same(t, "those to come", page(b.Revision, 100), []job.Job{d})
 }
 
 func archiveRemove(t *testing.T, s StoreWithArchive) {
@@ -134,7 +176,7 @@ func archiveHold(t *testing.T, s StoreWithArchive) {
 		if _, err := os.Stat(v.File); err != nil {
 			t.Errorf("%s: held file: %v", name, err)
 		}
-		same(t, "usage", s.Usage(), job.Usage{Held: j.Size()})
+		used(t, s, job.Usage{Held: j.Size()})
 		if n, err := s.Tidy(within(t)); n > 0 || err != nil {
 			t.Errorf("Tidy = %d, %v", n, err)
 		}
@@ -142,7 +184,7 @@ func archiveHold(t *testing.T, s StoreWithArchive) {
 		if _, err := os.Stat(v.File); !os.IsNotExist(err) {
 			t.Errorf("%s: released file: %v", name, err)
 		}
-		same(t, "usage", s.Usage(), job.Usage{})
+		used(t, s, job.Usage{})
 	}
 }
 

@@ -1,9 +1,11 @@
 package jobtest
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"geomill/host/internal/job"
 )
@@ -14,7 +16,7 @@ var _ job.Archive = (*MemoryStore)(nil)
 func (s *MemoryStore) Usage() job.Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u := job.Usage{Finished: map[job.Group]job.Kept{}}
+	u := job.Usage{Finished: map[job.Group]job.Kept{}, Revision: s.revision}
 	for _, m := range s.jobs {
 		if !m.job.Status.Final() {
 			u.Active += m.job.Size()
@@ -29,6 +31,23 @@ func (s *MemoryStore) Usage() job.Usage {
 		}
 	}
 	return u
+}
+
+// Ended implements job.Archive.
+func (s *MemoryStore) Ended(ctx context.Context, groups []job.Group, after uint64, limit int) (jobs []job.Job, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.jobs {
+		g := job.Group{ProcessID: m.job.ProcessID, Status: m.job.Status}
+		if m.job.Status.Final() && m.job.Revision > after && slices.Contains(groups, g) {
+			jobs = append(jobs, clone(m.job))
+		}
+	}
+	slices.SortFunc(jobs, func(a, b job.Job) int { return cmp.Compare(a.Revision, b.Revision) })
+	return jobs[:min(limit, len(jobs))], nil
 }
 
 // Remove implements job.Archive.
