@@ -101,6 +101,20 @@ type Config struct {
 	// CallbackTries is how often a callback is tried before it is given up.
 	CallbackTries int `yaml:"callback-tries"`
 
+	// RetainAge is how long finished jobs are kept; 0 keeps them for ever.
+	RetainAge time.Duration `yaml:"retain-age"`
+	// RetainCount and RetainBytes bound all finished jobs together: those that
+	// ended first go first. 0 sets no bound.
+	RetainCount int   `yaml:"retain-count"`
+	RetainBytes int64 `yaml:"retain-bytes"`
+	// DiskQuota is how many bytes all jobs, finished or not, may take in the
+	// data directory. Beyond it those that ended first are removed, and without
+	// any left new jobs refused. 0 sets no bound.
+	DiskQuota int64 `yaml:"disk-quota"`
+	// MinFree is the free disk space, in bytes, below which new jobs and
+	// outputs are refused.
+	MinFree int64 `yaml:"min-free"`
+
 	// Processes is what the operator decides about single processes, by id,
 	// and about all others, by AllProcesses.
 	Processes map[string]ProcessConfig `yaml:"processes"`
@@ -142,6 +156,9 @@ func Default() Config {
 		CallbackTries:     5,
 
 		MaxListeners: api.DefaultMaxListeners,
+
+		RetainAge: 30 * 24 * time.Hour,
+		MinFree:   store.DefaultMinFree,
 	}
 }
 
@@ -208,7 +225,7 @@ func (c Config) validateNumbers(fault func(key, format string, args ...any)) {
 	for _, n := range []struct {
 		key   string
 		value int64
-	}{{"max-body", c.MaxBody}, {"reference-max-bytes", c.ReferenceMaxBytes}} {
+	}{{"max-body", c.MaxBody}, {"reference-max-bytes", c.ReferenceMaxBytes}, {"min-free", c.MinFree}} {
 		if n.value < 1 {
 			fault(n.key, "%d is not a number of bytes from 1", n.value)
 		}
@@ -232,6 +249,10 @@ func (c Config) validateNumbers(fault func(key, format string, args ...any)) {
 	}
 	if c.Tombstone < time.Second {
 		fault("tombstone", "%s is not a duration from 1s", c.Tombstone)
+	}
+	c.limits().validate(func(key, format string, args ...any) { fault("retain-"+key, format, args...) })
+	if c.DiskQuota < 0 {
+		fault("disk-quota", "%d is negative", c.DiskQuota)
 	}
 	for _, d := range []struct {
 		key   string

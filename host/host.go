@@ -100,7 +100,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.store, err = store.Open(store.Config{Dir: dir(storeDir), JobsDir: dir(jobsDir), TombstoneTTL: c.Tombstone, Logger: log}); err != nil {
+	if p.store, err = store.Open(store.Config{Dir: dir(storeDir), JobsDir: dir(jobsDir), TombstoneTTL: c.Tombstone, MinFree: uint64(c.MinFree), Logger: log}); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	defer func() {
@@ -122,6 +122,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync || pygeoapi,
 		Timeout: c.Timeout, MaxTimeout: c.MaxTimeout, Grace: c.Grace, Drain: c.Drain,
 		Fetcher: fetcher, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,
+		Archive: p.store, Retention: c.retentions(), Retain: job.Limit{Jobs: c.RetainCount, Bytes: c.RetainBytes}, DiskQuota: c.DiskQuota,
 	}); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,8 @@ type ProcessConfig struct {
 	RetryOn *[]string `yaml:"retry-on"`
 	// Deterministic says that equal inputs give equal outputs.
 	Deterministic *bool `yaml:"deterministic"`
+	// Retain is what is kept of its finished jobs.
+	Retain RetainConfig `yaml:"retain"`
 }
 
 // policy puts what the operator decided about a process above what its author
@@ -82,6 +84,7 @@ func (c Config) validateProcesses(fault func(key, format string, args ...any)) {
 				}
 			}
 		}
+		p.Retain.validate(func(key, format string, args ...any) { fault(at("retain."+key), format, args...) })
 		for _, n := range []struct {
 			key   string
 			value *int

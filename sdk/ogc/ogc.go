@@ -92,6 +92,9 @@ type StatusInfo struct {
 	// ReusedFrom is the id of the job whose results this one was given instead
 	// of being run. It is Geomill's own.
 	ReusedFrom string `json:"reusedFrom,omitempty"`
+	// Expires is when a finished job is due to be removed for its age. It is
+	// Geomill's own.
+	Expires *time.Time `json:"expires,omitempty"`
 	// Callbacks says what has become of the calls to the subscriber. It is
 	// Geomill's own, and only in the document of a single job.
 	Callbacks []Callback `json:"callbacks,omitempty"`

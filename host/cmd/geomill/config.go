@@ -56,6 +56,12 @@ type settings struct {
 	CallbackTries     *int           `help:"Tries of a callback before it is given up (5)." env:"GEOMILL_CALLBACK_TRIES" placeholder:"N"`
 
 	MaxListeners *int `help:"Clients that may listen to events at once (10000)." env:"GEOMILL_MAX_LISTENERS" placeholder:"N"`
+
+	RetainAge   *time.Duration `help:"Time that finished jobs are kept; 0 for ever (720h)." env:"GEOMILL_RETAIN_AGE" placeholder:"DURATION"`
+	RetainCount *int           `help:"Finished jobs that are kept, the last to end; 0 sets no limit (0)." env:"GEOMILL_RETAIN_COUNT" placeholder:"N"`
+	RetainBytes *int64         `help:"Bytes of finished jobs that are kept; 0 sets no limit (0)." env:"GEOMILL_RETAIN_BYTES" placeholder:"BYTES"`
+	DiskQuota   *int64         `help:"Bytes that all jobs may take in the data directory; 0 sets no limit (0)." env:"GEOMILL_DISK_QUOTA" placeholder:"BYTES"`
+	MinFree     *int64         `help:"Free bytes on the disk below which new jobs are refused (134217728)." env:"GEOMILL_MIN_FREE" placeholder:"BYTES"`
 }
 
 // load puts the configuration together: flag over environment over file over
@@ -98,6 +104,11 @@ func (s settings) load() (host.Config, error) {
 	set(&c.ReferenceTimeout, s.ReferenceTimeout)
 	set(&c.CallbackTries, s.CallbackTries)
 	set(&c.MaxListeners, s.MaxListeners)
+	set(&c.RetainAge, s.RetainAge)
+	set(&c.RetainCount, s.RetainCount)
+	set(&c.RetainBytes, s.RetainBytes)
+	set(&c.DiskQuota, s.DiskQuota)
+	set(&c.MinFree, s.MinFree)
 	if secret, ok := os.LookupEnv(callbackSecret); ok {
 		c.CallbackSecret = host.Secret(secret)
 	}

@@ -103,7 +103,7 @@ func statusInfo(j job.Job, base string) ogc.StatusInfo {
 		ProcessID: j.ProcessID,
 		Status:    j.Status, Message: j.Message, Exception: j.Exception, ReusedFrom: j.ReusedFrom,
 		Created: instant(j.Created), Started: instant(j.Started),
-		Finished: instant(j.Finished), Updated: instant(j.Updated),
+		Finished: instant(j.Finished), Updated: instant(j.Updated), Expires: instant(j.Expires),
 		Progress: &progress, EstimatedCompletion: instant(j.Estimated),
 		Links: []ogc.Link{
 			{Href: self, Rel: "self", Type: mediaJSON, Title: "This document"},

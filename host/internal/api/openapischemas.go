@@ -190,7 +190,7 @@ func jobSchemas() object {
 			"status":               ref("schemas", "statusCode"),
 			"message":              word(),
 			"exception":            ref("schemas", "exception"),
-			"created":              dateTime(), "started": dateTime(), "finished": dateTime(), "updated": dateTime(),
+			"created":              dateTime(), "started": dateTime(), "finished": dateTime(), "updated": dateTime(), "expires": dateTime(),
 			"progress": object{"type": "integer", "minimum": 0, "maximum": 100}, "estimatedCompletion": dateTime(),
 			"links": arrayOf("link"),
 			"callbacks": object{"type": "array", "items": record(object{

@@ -59,7 +59,7 @@ var (
 			{204, "No outputs, or all of them by reference", nil, "", []string{"Link"}},
 			{303, "The only output, by reference, is elsewhere", nil, "", []string{"Location"}},
 		},
-		[]int{400, 404, 406, 408, 413, 415, 500, 502, 503, 504},
+		[]int{400, 404, 406, 408, 413, 415, 500, 502, 503, 504, 507},
 	}
 	docJobList = operation{
 		"getJobs", "The jobs, newest first", "Jobs",
@@ -75,7 +75,7 @@ var (
 	}
 	docDismiss = operation{
 		"dismiss", "Stop a job, or remove one that has ended", "Jobs", []string{"f"}, "",
-		jsonReply("The status of the job", "statusInfo"), []int{400, 404, 406, 410, 500, 503},
+		jsonReply("The status of the job", "statusInfo"), []int{400, 404, 406, 410, 500, 503, 507},
 	}
 	docJobLog = operation{
 		"getLog", "The log of a job", "Jobs", []string{"logLevel", "logAfter", "logLimit", "logForm"}, "",
@@ -90,7 +90,7 @@ var (
 			{206, "The part of the only output that was asked for", anyType, "", []string{"ETag"}},
 			{304, "The results are those that the client has", nil, "", []string{"ETag"}},
 		},
-		[]int{400, 404, 406, 410, 416, 500, 502, 503, 504},
+		[]int{400, 404, 406, 410, 416, 500, 502, 503, 504, 507},
 	}
 	docJobOutput = operation{
 		"getOutput", "One output of a job", "Jobs", []string{"f"}, "",
@@ -99,6 +99,6 @@ var (
 			{206, "The part of the value that was asked for", anyType, "", []string{"ETag"}},
 			{304, "The value is the one that the client has", nil, "", []string{"ETag"}},
 		},
-		[]int{400, 404, 406, 410, 416, 500, 502, 503, 504},
+		[]int{400, 404, 406, 410, 416, 500, 502, 503, 504, 507},
 	}
 )

@@ -155,6 +155,8 @@ func classifyFact(err error) *problem {
 		p := newProblem(http.StatusServiceUnavailable, "Too many jobs are waiting. Try again later.")
 		p.retryAfter = time.Second
 		return p
+	case job.IsNoSpace(err):
+		return newProblem(http.StatusInsufficientStorage, "The server has no space left for this. Try again later, or remove jobs that are no longer needed.")
 	case errors.Is(err, job.ErrStopping):
 		p := newProblem(http.StatusServiceUnavailable, "The job is being stopped, which takes longer than usual. Ask for its status, or try again later.")
 		p.retryAfter = 5 * time.Second

@@ -80,6 +80,15 @@ func (s *Service) remove(ctx context.Context, j Job) error {
 	if err := s.Store.Delete(ctx, j.ID, j.Revision); err != nil {
 		return err
 	}
-	s.removeDir(j.ID)
+	s.removeTraces(j.ID)
+	if s.retaining.full.Load() {
+		s.checkQuota()
+	}
 	return nil
+}
+
+// removeTraces removes what a job whose record is gone has left outside the
+// store. Every removal of a job ends with it.
+func (s *Service) removeTraces(id string) {
+	s.removeDir(id)
 }

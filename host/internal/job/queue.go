@@ -116,6 +116,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer giveUp()
 	var workers sync.WaitGroup
 	workers.Go(func() { s.sweeper(ctx) })
+	workers.Go(func() { s.retainer(ctx) })
 	s.claim(ctx, base, &workers)
 
 	idle := make(chan struct{})

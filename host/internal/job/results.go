@@ -10,7 +10,18 @@ import (
 // Results returns the outputs of a successful job. It fails with ErrNotReady
 // before the job has ended, with ErrNotAvailable when it has none to offer or
 // was dismissed, and with a *FailedError when it failed (spec 5.3).
-func (s *Service) Results(ctx context.Context, id string) (*Results, error) {
+//
+// Output files stay until the results are closed, even when the job is removed.
+func (s *Service) Results(ctx context.Context, id string) (_ *Results, err error) {
+	release := func() {}
+	if s.Archive != nil {
+		release = s.Archive.Hold(id)
+	}
+	defer func() {
+		if err != nil {
+			release()
+		}
+	}()
 	j, err := s.Store.Get(ctx, id)
 	if err != nil {
 		return nil, err
@@ -31,7 +42,7 @@ func (s *Service) Results(ctx context.Context, id string) (*Results, error) {
 	if o.Outputs != nil && len(o.Outputs) == 0 {
 		return nil, ErrNotAvailable
 	}
-	r := &Results{Job: j, Order: o, Outputs: make(map[string]Value, len(j.Outputs))}
+	r := &Results{Job: j, Order: o, Outputs: make(map[string]Value, len(j.Outputs)), release: release}
 	if err := s.Catalog.Await(ctx, j.ProcessID); err != nil {
 		return nil, err
 	}

@@ -18,50 +18,64 @@ type Limit struct {
 type Retention struct {
 	// Limit holds for its jobs together, whatever their status.
 	Limit
-	// Statuses holds for those with one status; its Age stands above Limit's.
+	// Statuses holds for those with one status. Where there is one, its Age
+	// stands in place of that of Limit, also when it is zero.
 	Statuses map[ogc.Status]Limit
 }
 
 // age returns how long a job of a status is kept; zero for ever.
 func (r Retention) age(s ogc.Status) time.Duration {
-	if l := r.Statuses[s]; l.Age > 0 {
+	if l, ok := r.Statuses[s]; ok {
 		return l.Age
 	}
 	return r.Age
 }
 
-// cut decides which jobs of a set go. It is asked about them oldest first.
-type cut struct {
-	over Kept // to go, whatever their age
-	// expired reports whether the age of a job is beyond its limit; nil when
-	// there is none.
-	expired func(Job) bool
-	// before is a time of creation from which on no job can have expired.
-	before time.Time
-}
-
-// newCut is the cut of a set of which so much is kept under a limit.
-func newCut(l Limit, have Kept) (c cut) {
+// over returns by how much a set of jobs is beyond a limit, but for their age.
+func (l Limit) over(have Kept) (over Kept) {
 	if l.Jobs > 0 {
-		c.over.Jobs = have.Jobs - l.Jobs
+		over.Jobs = max(have.Jobs-l.Jobs, 0)
 	}
 	if l.Bytes > 0 {
-		c.over.Bytes = have.Bytes - l.Bytes
+		over.Bytes = max(have.Bytes-l.Bytes, 0)
 	}
-	return c
+	return over
 }
 
-// exceeded reports whether something has to go before it has expired.
-func (c *cut) exceeded() bool { return c.over.Jobs > 0 || c.over.Bytes > 0 }
+// surplus returns how many of jobs, which ended in this order, have to go so
+// that nothing is over any more.
+func surplus(jobs []Job, over Kept) int {
+	for n, j := range jobs {
+		if over.Jobs <= 0 && over.Bytes <= 0 {
+			return n
+		}
+		over = over.Add(Kept{-1, -j.Size()})
+	}
+	return len(jobs)
+}
 
-// take reports whether the next job goes, and whether jobs after it may.
-func (c *cut) take(j Job) (goes, more bool) {
-	if c.exceeded() {
-		c.over = c.over.Add(Kept{-1, -j.Size()})
-		return true, true
+// expired returns those of jobs, which ended in this order, that are beyond an
+// age, and whether jobs that ended later may be as well. A job that ends in the
+// future was written under a wrong clock and says nothing of those after it.
+func expired(jobs []Job, limit time.Duration, now time.Time, age func(Job) time.Duration) (gone []Job, more bool) {
+	for _, j := range jobs {
+		switch {
+		case age(j) >= limit:
+			gone = append(gone, j)
+		case !j.Finished.After(now):
+			return gone, false
+		}
 	}
-	if c.expired == nil {
-		return false, false
+	return gone, true
+}
+
+// expires returns when a job is due to be removed for its age; zero for never.
+func (s *Service) expires(j Job) time.Time {
+	if s.Archive == nil || s.Retention == nil || !j.Status.Final() {
+		return time.Time{}
 	}
-	return c.expired(j), j.Created.Before(c.before)
+	if age := s.Retention(j.ProcessID).age(j.Status); age > 0 {
+		return j.Finished.Add(age)
+	}
+	return time.Time{}
 }

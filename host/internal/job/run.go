@@ -95,6 +95,10 @@ func (s *Service) syncFailure(ctx context.Context, j Job, err error) error {
 
 // runRecorded runs a job within the request and keeps its record.
 func (s *Service) runRecorded(ctx context.Context, p *Process, id string, o Order) (*Execution, error) {
+	if err := s.overQuota(); err != nil {
+		s.removeDir(id)
+		return nil, err
+	}
 	now := s.Now()
 	j, err := s.Store.Create(ctx, Job{
 		ID: id, ProcessID: p.ID, Plugin: p.Plugin, Sync: true, Status: ogc.Accepted, Created: now, Updated: now,
@@ -333,6 +337,7 @@ func (s *Service) change(ctx context.Context, j Job, to ogc.Status, outputs map[
 		case err == nil:
 			if to.Final() {
 				s.live.ended(j.ID)
+				s.checkQuota()
 			}
 			return n, nil
 		case errors.Is(err, ErrConflict), errors.Is(err, ErrNoSuchJob), errors.Is(err, ErrGone):

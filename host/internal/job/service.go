@@ -34,6 +34,9 @@ type Config struct {
 	// LogMaxBytes is the most that the log of a job takes, in bytes; default
 	// 1 MiB, at least MinLogBytes.
 	LogMaxBytes int64
+	// Archive keeps finished jobs within the limits below; optional: without it
+	// there are none.
+	Archive Archive
 	// Dir holds a directory per job with its large inputs and its attempts'
 	// files. It is on the file system of the store's outputs.
 	Dir string
@@ -45,7 +48,7 @@ type Config struct {
 	Grace      time.Duration // between asking an attempt to stop and stopping it; default 5 s
 	MaxWait    time.Duration // longest wait=N that is honoured; default 60 s
 	Drain      time.Duration // how long running jobs may go on at a stop; default 10 s
-	SweepEvery time.Duration // between searches for directories that no job needs; default 1 min
+	SweepEvery time.Duration // between searches for what no job needs and jobs that go; default 1 min
 	// QueueLimit refuses async requests while so many jobs wait, before
 	// anything is written; 0 leaves that to the queue.
 	QueueLimit int
@@ -61,7 +64,18 @@ type Config struct {
 	FetchBytes   int64         // of all references of a request together; default 1 GiB
 	FetchTimeout time.Duration // of all references of a request together; default 60 s
 
+	// Retention says what is kept of the finished jobs of a process; nil keeps
+	// all. Retain holds for the jobs of all processes together (no Age).
+	Retention func(processID string) Retention
+	Retain    Limit
+	// DiskQuota is how many bytes all jobs together may take: records, outputs
+	// and the files in Dir. Zero sets no limit.
+	DiskQuota int64
+
 	Now func() time.Time // default time.Now
+	// Elapsed is the time since some fixed moment, on a clock that nobody sets;
+	// default is since the start of the machine.
+	Elapsed func() time.Duration
 }
 
 func (c *Config) validate() error {
@@ -97,6 +111,9 @@ func (c *Config) validate() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Elapsed == nil {
+		c.Elapsed = sinceBoot
+	}
 	return nil
 }
 
@@ -117,6 +134,7 @@ type Service struct {
 	syncSlots chan struct{}
 	quit      chan struct{} // closed when Run gives up what still runs
 	dirs      dirHold
+	retaining retaining
 }
 
 // NewService checks the configuration. It starts nothing: see Run.
@@ -131,6 +149,7 @@ func NewService(c Config) (*Service, error) {
 		turn:      make(chan struct{}, 1),
 		syncSlots: make(chan struct{}, c.SyncSlots),
 		quit:      make(chan struct{}),
+		retaining: retaining{now: make(chan struct{}, 1)},
 	}, nil
 }
 
@@ -149,6 +168,7 @@ func (s *Service) Job(ctx context.Context, id string) (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
+	j.Expires = s.expires(j)
 	return s.live.overlay(j, s.Now()), nil
 }
 
@@ -159,6 +179,7 @@ func (s *Service) Jobs(ctx context.Context, f Filter, c Cursor, limit int) (Page
 	}
 	p, err := s.Store.List(ctx, f, c, limit)
 	for i, j := range p.Jobs {
+		j.Expires = s.expires(j)
 		p.Jobs[i] = s.live.overlay(j, f.Now)
 	}
 	return p, err
@@ -270,6 +291,9 @@ func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, aw
 		} else if n >= s.QueueLimit {
 			return Job{}, nil, ErrBusy
 		}
+	}
+	if err := s.overQuota(); err != nil {
+		return Job{}, nil, err
 	}
 	if err := s.syncInputs(o); err != nil {
 		return Job{}, nil, err
