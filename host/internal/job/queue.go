@@ -213,7 +213,9 @@ func (s *Service) workOn(ctx context.Context, l Lease) (time.Duration, error) {
 	if err != nil {
 		j.Exception = j.exception(&Failure{Kind: Vanished, Detail: "the process " + j.ProcessID + " is no longer offered"})
 		j.Message = j.Exception.Detail
-		j, err = s.change(ctx, j, ogc.Failed, nil)
+		if j, err = s.change(ctx, j, ogc.Failed, nil); err != nil && j.Status == ogc.Accepted {
+			return time.Second, err // it has to end some day
+		}
 		s.cleanUp(j)
 		return 0, err
 	}

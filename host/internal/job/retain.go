@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	retainPage = 256         // jobs that are removed at a time
+	retainPage = 512         // jobs that are removed at a time
 	retainRest = time.Second // longest pause after that
+	retainDuty = 4           // how much longer than that pause removing them takes
 
 	retainSpacing = 100 * time.Millisecond // shortest pause between two rounds
 )
@@ -182,8 +183,8 @@ func (s *Service) trim(ctx context.Context, groups []Group, over Kept) error {
 	return nil
 }
 
-// removeAll removes finished jobs with all that is kept of them, and rests for as
-// long as that took: whoever is served meanwhile needs the disk as well.
+// removeAll removes finished jobs with all that is kept of them, and then rests:
+// whoever is served meanwhile needs the disk as well.
 func (s *Service) removeAll(ctx context.Context, jobs []Job) error {
 	if len(jobs) == 0 {
 		return nil
@@ -197,7 +198,7 @@ func (s *Service) removeAll(ctx context.Context, jobs []Job) error {
 		return err
 	}
 	s.Logger.Debug("finished jobs were removed", "jobs", len(removed), "took", time.Since(start))
-	return pause(ctx, min(time.Since(start), retainRest))
+	return pause(ctx, min(time.Since(start)/retainDuty, retainRest))
 }
 
 // pause returns after d, or with the error of ctx.

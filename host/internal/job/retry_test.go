@@ -167,9 +167,11 @@ func TestTheEndOfAJobIsWrittenAsSoonAsTheStoreTakesIt(t *testing.T) {
 		outputs error
 		want    ogc.Status
 	}{
-		"full for ten minutes": {10 * time.Minute, nil, ogc.Successful},
-		"file of output gone":  {0, fs.ErrNotExist, ogc.Failed},
-		"both":                 {10 * time.Minute, fs.ErrNotExist, ogc.Failed},
+		"full for four minutes": {4 * time.Minute, nil, ogc.Successful},
+		"full for an hour":      {time.Hour, nil, ogc.Failed},
+		"no room for outputs":   {0, ErrNoSpace, ogc.Failed},
+		"file of output gone":   {0, fs.ErrNotExist, ogc.Failed},
+		"both":                  {4 * time.Minute, fs.ErrNotExist, ogc.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,6 +181,9 @@ func TestTheEndOfAJobIsWrittenAsSoonAsTheStoreTakesIt(t *testing.T) {
 				j := s.finish(t.Context(), Job{ID: "a", Status: ogc.Running, Attempt: 1}, map[string]Value{"out": {}}, nil)
 				if j.Status != c.want || len(store.taken) != 1 || (j.Exception != nil) != (c.want == ogc.Failed) {
 					t.Errorf("job %+v, %d updates", j, len(store.taken))
+				}
+				if noRoom := c.full > roomPatience || c.outputs == ErrNoSpace; noRoom != (j.Exception != nil && j.Exception.Status == 507) {
+					t.Errorf("exception %+v", j.Exception)
 				}
 			})
 		})

@@ -16,6 +16,10 @@ const (
 	heartbeat     = 5 * time.Second  // between renewals of a lease
 	writeDeadline = 30 * time.Second // for writing how a job ended
 	syncPatience  = 5 * time.Second  // for a slot of a sync execution
+
+	// Between tries to write a status.
+	firstDelay   = 50 * time.Millisecond
+	longestDelay = 2 * time.Second
 )
 
 // runSync runs a job within the request. Without a record nothing is left of
@@ -331,20 +335,22 @@ func (s *Service) change(ctx context.Context, j Job, to ogc.Status, outputs map[
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
-	for delay := 50 * time.Millisecond; ; delay *= 2 {
+	for delay := firstDelay; ; delay = min(2*delay, longestDelay) {
 		n, err := s.write(ctx, n, outputs)
 		switch {
 		case err == nil:
 			if to.Final() {
 				s.live.ended(j.ID)
-				s.checkQuota()
 			}
 			return n, nil
-		case errors.Is(err, ErrConflict), errors.Is(err, ErrNoSuchJob), errors.Is(err, ErrGone):
+		case lost(err):
 			if now, e := s.Store.Get(ctx, j.ID); e == nil {
 				return now, err
 			}
 			return j, err
+		}
+		if delay == firstDelay {
+			s.Logger.Warn("status of a job cannot be written yet", "job", j.ID, "status", to, "error", err)
 		}
 		select {
 		case <-time.After(delay):

@@ -6,35 +6,62 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
+	"time"
 
 	"geomill/sdk/ogc"
 )
 
+// roomPatience is how long a full disk may keep the outputs of a job from being
+// stored before they are given up.
+const roomPatience = 5 * time.Minute
+
 // settle writes how an attempt ended, and returns the job as it then is. What
-// the store does not take, as on a full disk, is tried until it does: a result
-// is not lost for that, unless it is the outputs themselves that cannot be kept. When the host stops first, the job stays running on disk,
-// and the next host settles it.
+// the store does not take, as on a full disk, is tried until it does: a result is
+// not lost for that, unless it is the outputs themselves that cannot be kept, or
+// have no room for the time of roomPatience. When the host stops first, the job
+// stays running on disk, and the next host settles it.
 func (s *Service) settle(ctx context.Context, j Job, to ogc.Status, outputs map[string]Value) Job {
+	start := time.Now()
 	for {
 		n, err := s.change(ctx, j, to, outputs)
 		if err == nil {
 			return n
 		}
 		s.Logger.Error("end of a job is not recorded", "job", j.ID, "status", to, "error", err)
-		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone) {
-			return n // someone else has written it
+		if lost(err) {
+			return n
 		}
-		if outputs != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
-			to, outputs = ogc.Failed, nil // they are not what they should be: a file has gone
+		if outputs != nil && (!IsNoSpace(err) || time.Since(start) > roomPatience) {
+			to, outputs = ogc.Failed, nil
 			j.Exception = j.exception(fmt.Errorf("store outputs: %w", err))
 			j.Message = j.Exception.Detail
+			s.removeOutputs(j) // they may be what fills the disk
 		}
 		select {
 		case <-s.quit:
 			return n
 		default:
 		}
+	}
+}
+
+// lost reports whether an error says that someone else has changed the job.
+func lost(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone)
+}
+
+// removeOutputs removes what an attempt has written. Its inputs stay, for the case
+// that it has to run again.
+func (s *Service) removeOutputs(j Job) {
+	dir := s.attemptDir(j.ID, j.Attempt)
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.Name() != inputsDir {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.Logger.Warn("outputs of an attempt stay behind", "job", j.ID, "error", err)
 	}
 }
 
@@ -55,6 +82,7 @@ func (s *Service) cleanUp(j Job) {
 		s.takeBack(j.ID)
 	case j.Status.Final():
 		s.removeDir(j.ID)
+		s.checkQuota()
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // removedAtOnce is how many jobs are deleted in one transaction: more would hold
 // up those who write meanwhile.
-const removedAtOnce = 128
+const removedAtOnce = 256
 
 // removal is a job on its way out.
 type removal struct {
