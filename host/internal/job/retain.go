@@ -42,8 +42,22 @@ func (s *Service) overQuota() error {
 	return nil
 }
 
+// countInputs adds the files of an accepted order to what is taken of the quota,
+// until the next round measures them.
+func (s *Service) countInputs(o Order) {
+	if s.DiskQuota <= 0 {
+		return
+	}
+	for _, v := range o.Inputs {
+		if v.File != "" {
+			s.retaining.dirs.Add(v.Size)
+		}
+	}
+	s.checkQuota()
+}
+
 // checkQuota asks for a round of retention when more is kept than the quota
-// allows. It is called when a job ends.
+// allows. It is called when a job is accepted, and when one ends.
 func (s *Service) checkQuota() {
 	if s.Archive == nil || s.DiskQuota <= 0 {
 		return
@@ -129,11 +143,17 @@ func (s *Service) keepQuota(ctx context.Context) error {
 	over := func() int64 {
 		return s.Archive.Usage().Bytes() + s.retaining.dirs.Load() - s.DiskQuota
 	}
-	groups := sortedGroups(s.Archive.Usage())
-	if err := s.trim(ctx, groups, Kept{Bytes: max(over(), 0)}); err != nil {
-		return err
-	}
 	full := over() > 0
+	for full { // jobs end meanwhile
+		groups := sortedGroups(s.Archive.Usage())
+		if len(groups) == 0 {
+			break
+		}
+		if err := s.trim(ctx, groups, Kept{Bytes: max(over(), 0)}); err != nil {
+			return err
+		}
+		full = over() > 0
+	}
 	if was := s.retaining.full.Swap(full); full && !was {
 		s.Logger.Warn("the disk quota is used up by jobs that cannot be removed: new ones are refused", "bytes", s.DiskQuota)
 	}

@@ -320,6 +320,7 @@ func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, aw
 		}
 		return Job{}, nil, fmt.Errorf("queue job: %w", err)
 	}
+	s.countInputs(o)
 	return j, ended, nil
 }
 

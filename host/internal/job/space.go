@@ -15,7 +15,8 @@ func IsNoSpace(err error) bool {
 }
 
 // dirSize returns how many bytes the files below a directory take. What goes
-// away meanwhile does not count.
+// away meanwhile does not count, nor what has another name elsewhere, as outputs
+// have that the store has taken.
 func dirSize(dir string) (n int64) {
 	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
@@ -29,9 +30,12 @@ func dirSize(dir string) (n int64) {
 	return n
 }
 
-// used is what a file takes on the disk: holes take nothing.
+// used is what a file takes on the disk for itself: holes take nothing.
 func used(info os.FileInfo) int64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		if st.Nlink > 1 {
+			return 0
+		}
 		return st.Blocks * 512
 	}
 	return info.Size()
