@@ -9,8 +9,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
-
-	"geomill/sdk/ogc"
 )
 
 const (
@@ -28,9 +26,6 @@ type retaining struct {
 	full atomic.Bool   // the quota is used up, and nothing is left to remove
 	dirs atomic.Int64  // bytes in the directories of jobs, as of the last round
 }
-
-// finals are the statuses of finished jobs.
-var finals = [...]ogc.Status{ogc.Successful, ogc.Failed, ogc.Dismissed}
 
 // overQuota reports that new jobs have to wait for space: there is no more of the
 // quota, and no finished job to be removed.
