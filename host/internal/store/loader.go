@@ -58,7 +58,7 @@ func (l *Loader) Records(r io.Reader) error {
 		if err == nil {
 			err = checkEntry(e)
 		}
-		if err == nil {
+		if err == nil && !derived(e.Key) {
 			err = l.all.SetEntry(e)
 		}
 		if err != nil {

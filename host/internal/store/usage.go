@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -209,4 +210,9 @@ func (s *Store) countAll() error {
 		return err
 	}
 	return w.Flush()
+}
+
+// derived reports whether a key is made anew when it is missing, by countAll.
+func derived(key []byte) bool {
+	return key[0] == usagePrefix || key[0] == endedPrefix || bytes.Equal(key, countedKey())
 }

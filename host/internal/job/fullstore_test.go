@@ -2,8 +2,6 @@ package job_test
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -12,15 +10,15 @@ import (
 	"geomill/sdk/ogc"
 )
 
-// fullStore takes no outputs, or no changes at all, while it is told so.
+// fullStore takes no changes while it is told so.
 type fullStore struct {
 	*jobtest.MemoryStore
-	outputs, all atomic.Bool
-	refused      chan struct{} // gets one when it is not full already
+	full    atomic.Bool
+	refused chan struct{} // gets one when it is not full already
 }
 
 func (s *fullStore) Update(ctx context.Context, j job.Job, outputs map[string]job.Value) (job.Job, error) {
-	if s.all.Load() || outputs != nil && s.outputs.Load() {
+	if s.full.Load() {
 		select {
 		case s.refused <- struct{}{}:
 		default:
@@ -39,20 +37,6 @@ func startFull(t *testing.T, e executor) (*bench, *fullStore) {
 	return b, full
 }
 
-func TestOutputsWithoutRoomFailTheirJob(t *testing.T) {
-	t.Parallel()
-	b, full := startFull(t, echo)
-	full.outputs.Store(true)
-	j := b.reaches(t, b.submit(t, async(`"x"`)).ID, ogc.Failed)
-	if j.Exception == nil || j.Exception.Status != 507 || !strings.Contains(j.Message, "no space left") {
-		t.Errorf("%s, %+v", j.Message, j.Exception)
-	}
-	_, err := b.Results(t.Context(), j.ID)
-	if failed, ok := errors.AsType[*job.FailedError](err); !ok || failed.Exception.Status != 507 {
-		t.Errorf("results: %v", err)
-	}
-}
-
 func TestAnEndIsWrittenOnceThereIsRoomAgain(t *testing.T) {
 	t.Parallel()
 	started, release := make(chan struct{}), make(chan struct{})
@@ -63,13 +47,13 @@ func TestAnEndIsWrittenOnceThereIsRoomAgain(t *testing.T) {
 	})
 	id := b.submit(t, async(`"x"`)).ID
 	within(t, started, "the attempt")
-	full.all.Store(true)
+	full.full.Store(true)
 	close(release)
 	within(t, full.refused, "the end to be refused")
 	if j, err := b.store.Get(t.Context(), id); err != nil || j.Status != ogc.Running {
 		t.Errorf("%s, %v", j.Status, err)
 	}
-	full.all.Store(false)
+	full.full.Store(false)
 	if j := b.reaches(t, id, ogc.Failed); j.Message != "it went wrong" {
 		t.Errorf("message %q", j.Message)
 	}
