@@ -205,6 +205,11 @@ func (s *Service) removeAll(ctx context.Context, jobs []Job) error {
 		return nil
 	}
 	start := time.Now()
+	for _, j := range jobs {
+		if err := s.removeLog(ctx, j.ID); err != nil {
+			return err
+		}
+	}
 	removed, err := s.Archive.Remove(ctx, jobs)
 	for _, id := range removed {
 		s.removeTraces(id)

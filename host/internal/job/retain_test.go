@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/job/jobtest"
 	"geomill/sdk/ogc"
 )
 
@@ -116,8 +117,13 @@ func poll(t *testing.T, f func() error) {
 
 func TestJobsAreRemovedAtTheirAge(t *testing.T) {
 	t.Parallel()
-	b, clock := retaining(t, job.Retention{Statuses: map[ogc.Status]job.Limit{ogc.Successful: {Age: time.Hour}}})
+	logs := jobtest.NewMemoryLogs()
+	b, clock := retaining(t, job.Retention{Statuses: map[ogc.Status]job.Limit{ogc.Successful: {Age: time.Hour}}},
+		func(c *job.Config) { c.Logs = logs })
 	old := b.succeeds(t, `"old"`)
+	if err := logs.Append(t.Context(), old.ID, []byte("{}\n")); err != nil {
+		t.Fatal(err)
+	}
 	if got, err := b.Job(t.Context(), old.ID); err != nil || !got.Expires.Equal(old.Finished.Add(time.Hour)) {
 		t.Errorf("expires %s, %v; finished %s", got.Expires, err, old.Finished)
 	}
@@ -127,6 +133,9 @@ func TestJobsAreRemovedAtTheirAge(t *testing.T) {
 	b.left(t, young)
 	if _, err := b.Job(t.Context(), old.ID); !errors.Is(err, job.ErrGone) {
 		t.Errorf("the removed job: %v", err)
+	}
+	if logs.Len() != 0 {
+		t.Error("the log of the removed job is still there")
 	}
 }
 
