@@ -100,6 +100,7 @@ type client struct {
 
 // tracked is what is known of a job.
 type tracked struct {
+	doubled bool    // claimed twice: there may be a ticket left that is due
 	job     job.Job // as last written
 	known   bool    // its client has its id
 	deleted bool

@@ -114,6 +114,9 @@ func (l *life) fail(rt *rapid.T) {
 	case before.ProcessID == "again" && !before.Sync:
 		want = append(want, ogc.Accepted)
 	}
+	if l.records[a.JobID].doubled {
+		want = append(want, ogc.Running) // at once, by its other ticket
+	}
 	a.end(verdict{err: err})
 	if j := l.records[a.JobID].job; l.host.alive() == nil && !slices.Contains(want, j.Status) {
 		rt.Fatalf("job %+v after %v", j, err)
@@ -191,6 +194,7 @@ func (l *life) duplicate(rt *rapid.T) {
 	}
 	select {
 	case l.host.extra <- secondClaim{l.queue, job.Ticket{JobID: r.job.ID, ProcessID: r.job.ProcessID}}:
+		r.doubled = true
 	default: // it has no free slot
 		rt.Skip()
 	}

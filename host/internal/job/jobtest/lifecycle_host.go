@@ -232,8 +232,8 @@ type verdict struct {
 	err     error
 }
 
-// String keeps the log of what was drawn short.
-func (t *trial) String() string { return t.JobID }
+// GoString keeps the log of what was drawn short.
+func (t *trial) GoString() string { return t.JobID }
 
 // Execute implements job.Executor.
 func (m *machine) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[string]job.Value, error) {
