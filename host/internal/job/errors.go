@@ -77,6 +77,7 @@ const (
 	HostStopped    FailureKind = "stop"     // the host was stopped
 	Vanished       FailureKind = "vanished" // the process is no longer offered
 	OutOfSpace     FailureKind = "space"    // the disk has no room for the outputs
+	WaitedTooLong  FailureKind = "queue"    // it did not start in the time it may wait
 )
 
 // Failure is how an attempt failed. Detail and Faults, whose pointers are within

@@ -23,6 +23,7 @@ const (
 	TypeHostCrashed        = problemType + "host-crashed"
 	TypeHostStopped        = problemType + "host-stopped"
 	TypeProcessVanished    = problemType + "process-vanished"
+	TypeQueueTimeout       = problemType + "queue-timeout"
 	TypeProcessUnavailable = problemType + "process-unavailable"
 	TypeOutOfSpace         = problemType + "out-of-space"
 	TypeReference          = problemType + "reference-not-fetched"
@@ -55,6 +56,8 @@ func (k FailureKind) known() known {
 		return known{TypeOutOfSpace, "Insufficient storage", 507}
 	case Vanished:
 		return known{TypeProcessVanished, "Process is no longer offered", 500}
+	case WaitedTooLong:
+		return known{TypeQueueTimeout, "Job waited too long", 503}
 	}
 	return known{TypeProcessFailed, "Process failed", 500}
 }

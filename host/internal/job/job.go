@@ -63,6 +63,15 @@ type Job struct {
 	// Outputs is set by the store when the job succeeds.
 	Outputs map[string]OutputInfo `json:"outputs,omitempty"`
 
+	// Caller is who the job waits and takes turns for. No client sees it.
+	Caller string `json:"caller,omitempty"`
+	// Priority is that of the job in the queue; empty is Normal.
+	Priority Priority `json:"priority,omitempty"`
+	// NotBefore is when the client wants the job to start at the earliest.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	// StartBy is when the job fails if it never started; zero: it may wait.
+	StartBy time.Time `json:"startBy,omitzero"`
+
 	// Revision is set by the store at each write; Update compares it.
 	Revision uint64 `json:"-"`
 	// Estimated is when a running job may end, as far as its progress tells;

@@ -32,6 +32,8 @@ type Policy struct {
 	RetryBackoff   time.Duration `json:"retryBackoff,omitempty"`   // before the second attempt; 0: 1 s
 	RetryOn        []FailureKind `json:"retryOn,omitzero"`         // of RetryCauses; nil: DefaultRetryOn
 	Deterministic  bool          `json:"deterministic,omitempty"`
+	Priority       Priority      `json:"priority,omitempty"`     // of jobs that ask for none
+	QueueTimeout   time.Duration `json:"queueTimeout,omitempty"` // longest wait for the first start; 0: the host's
 }
 
 // Process is a process that can be executed: its description, ready to check

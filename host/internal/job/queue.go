@@ -46,7 +46,10 @@ func (s *Service) unfinished(ctx context.Context) ([]Ticket, error) {
 			}
 			if j.Status == ogc.Accepted {
 				s.takeBack(j.ID)
-				tickets = append(tickets, Ticket{JobID: j.ID, ProcessID: j.ProcessID, Readmit: true})
+				t := j.ticket()
+				t.Readmit = true
+				tickets = append(tickets, t)
+				s.overdue.follow(j)
 			}
 		}
 		if !page.Older || len(page.Jobs) == 0 {
@@ -117,6 +120,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	workers.Go(func() { s.sweeper(ctx) })
 	workers.Go(func() { s.retainer(ctx) })
+	workers.Go(func() { s.expire(ctx) })
 	s.claim(ctx, base, &workers)
 
 	idle := make(chan struct{})
@@ -143,7 +147,7 @@ func (s *Service) claim(ctx, base context.Context, workers *sync.WaitGroup) {
 			return
 		}
 		free := 1 + cap(slots) - len(slots)
-		leases, err := s.Queue.Claim(ctx, free)
+		leases, err := s.Queue.Claim(ctx, free, s.room)
 		if ctx.Err() != nil && len(leases) == 0 {
 			return
 		}
@@ -184,6 +188,7 @@ func (s *Service) work(ctx context.Context, l Lease) {
 			err = s.Queue.Enqueue(ctx, t)
 		}
 	} else {
+		s.ends.add(s.Now())
 		err = l.Done(ctx)
 	}
 	if err != nil && !errors.Is(err, ErrLost) && !errors.Is(err, ErrCancelled) {
@@ -204,6 +209,9 @@ func (s *Service) workOn(ctx context.Context, l Lease) (time.Duration, error) {
 	}
 	if j.Status != ogc.Accepted {
 		return 0, nil // dismissed meanwhile
+	}
+	if j.late(s.Now()) {
+		return 0, s.failLate(ctx, j)
 	}
 	var unavailable *UnavailableError
 	p, err := s.Catalog.Process(j.ProcessID)

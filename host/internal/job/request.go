@@ -20,6 +20,9 @@ type Request struct {
 	BaseURL    string // of the landing page, for links in callbacks
 	Prefer     Preference
 	Cache      CacheControl
+	// Caller is who sends it, as far as turns in the queue and limits go; it
+	// need not be set for what is run within the request.
+	Caller string
 }
 
 // Raw is the JSON text of one input as the client sent it, known to be valid JSON:
@@ -58,6 +61,9 @@ type Preference struct {
 	Wait  *time.Duration
 	// Timeout is how long an attempt may take; zero leaves it to the process.
 	Timeout time.Duration
+
+	Priority  Priority  // of a queued job; others than Priorities count for nothing
+	NotBefore time.Time // when a queued job starts at the earliest, within LatestStart
 }
 
 // Execution is what became of a Request.

@@ -107,24 +107,51 @@ type Page struct {
 }
 
 // Queue brings accepted jobs to someone who runs them.
+//
+// Which of the tickets that are due is the next follows from three rules. A
+// ticket is held back, and holds up no other, while its process has no room.
+// Priorities share the claims by their weights. Among tickets of one priority
+// the callers take turns: a caller with new tickets comes after those that had
+// some, and whoever is served comes last again. What a caller has for one process
+// with one priority is claimed in the order it is due.
 type Queue interface {
 	// Enqueue adds a ticket. Adding the same job id again changes nothing.
 	// It fails with ErrBusy when the queue is full.
 	Enqueue(ctx context.Context, t Ticket) error
 	// Claim waits until at least one ticket is ready and returns at most
-	// free of them, in the order they are due. It ends with ctx's error.
-	Claim(ctx context.Context, free int) ([]Lease, error)
+	// free of them. It ends with ctx's error. room, unless nil, says how many
+	// leases a process may have at once, where 0 is any number; it is asked
+	// under the queue's lock.
+	Claim(ctx context.Context, free int, room func(processID string) int) ([]Lease, error)
 	// Cancel removes a queued ticket and reports true, or tells the holder
 	// of the lease (its next Heartbeat fails with ErrCancelled).
 	Cancel(ctx context.Context, id string) (removed bool, err error)
-	// Depth returns how many tickets wait.
-	Depth(ctx context.Context) (int, error)
+	// Depth returns how many tickets wait, due or not, and how many of them
+	// are the caller's.
+	Depth(ctx context.Context, caller string) (all, callers int, err error)
+	// Standing returns where a ticket waits. It costs so little that it can be
+	// asked for every job of a page.
+	Standing(ctx context.Context, id string) (Standing, error)
+}
+
+// Standing is where a ticket waits. The zero value stands for one that does not.
+type Standing struct {
+	// Position is about how many tickets are claimed up to this one, itself
+	// included, were all to have room and none to be added. It is exact while
+	// one caller with one priority has tickets.
+	Position int
+	// Of is how many tickets are due.
+	Of int
+	// Due is set, and the others are not, for a ticket that is not due yet.
+	Due time.Time
 }
 
 // Ticket stands for a job in a queue.
 type Ticket struct {
 	JobID     string
 	ProcessID string
+	Caller    string // who takes turns with others
+	Priority  Priority
 	NotBefore time.Time // zero: at once
 	// Readmit marks a job that was accepted before: the limit of the queue
 	// does not hold for it.

@@ -50,8 +50,14 @@ type Config struct {
 	Drain      time.Duration // how long running jobs may go on at a stop; default 10 s
 	SweepEvery time.Duration // between searches for what no job needs and jobs that go; default 1 min
 	// QueueLimit refuses async requests while so many jobs wait, before
-	// anything is written; 0 leaves that to the queue.
+	// anything is fetched or written; 0 leaves that to the queue.
 	QueueLimit int
+	// CallerLimit is how many jobs of one caller may wait, where there is a
+	// QueueLimit; 0: as many as there are places.
+	CallerLimit int
+	// QueueTimeout is how long a job may wait for its first start, from when it
+	// is due, unless its process says so; 0: for ever.
+	QueueTimeout time.Duration
 	// RecordSync keeps a record of every sync execution.
 	RecordSync bool
 
@@ -135,6 +141,9 @@ type Service struct {
 	quit      chan struct{} // closed when Run gives up what still runs
 	dirs      dirHold
 	retaining retaining
+	arriving  arrivals
+	ends      ends
+	overdue   *overdue
 }
 
 // NewService checks the configuration. It starts nothing: see Run.
@@ -150,6 +159,8 @@ func NewService(c Config) (*Service, error) {
 		syncSlots: make(chan struct{}, c.SyncSlots),
 		quit:      make(chan struct{}),
 		retaining: retaining{now: make(chan struct{}, 1)},
+		arriving:  arrivals{of: map[string]int{}},
+		overdue:   newOverdue(),
 	}, nil
 }
 
@@ -169,7 +180,7 @@ func (s *Service) Job(ctx context.Context, id string) (Job, error) {
 		return Job{}, err
 	}
 	j.Expires = s.expires(j)
-	return s.live.overlay(j, s.Now()), nil
+	return s.placed(ctx, s.live.overlay(j, s.Now())), nil
 }
 
 // Jobs lists recorded jobs, newest first.
@@ -180,7 +191,7 @@ func (s *Service) Jobs(ctx context.Context, f Filter, c Cursor, limit int) (Page
 	p, err := s.Store.List(ctx, f, c, limit)
 	for i, j := range p.Jobs {
 		j.Expires = s.expires(j)
-		p.Jobs[i] = s.live.overlay(j, f.Now)
+		p.Jobs[i] = s.placed(ctx, s.live.overlay(j, f.Now))
 	}
 	return p, err
 }
@@ -199,10 +210,15 @@ func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 		return nil, fmt.Errorf("make a job id: %w", err)
 	}
 	id := uid.String()
+	mode, wait := Negotiate(p.JobControlOptions, r.Prefer, s.MaxWait)
+	if err := s.arrive(ctx, mode, r.Caller); err != nil {
+		return nil, err
+	}
 	s.live.hold(id)
 	defer s.live.drop(id)
 	order, err := s.prepare(ctx, p, id, r)
 	if err != nil {
+		s.depart(mode, r.Caller)
 		s.removeDir(id)
 		return nil, err
 	}
@@ -212,23 +228,23 @@ func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 			s.removeDir(id)
 		}
 		if x != nil || err != nil {
+			s.depart(mode, r.Caller)
 			return x, err
 		}
 	}
-	x, err := s.execute(ctx, p, id, order, r.Prefer)
+	x, err := s.execute(ctx, p, id, order, r, mode, wait)
 	if x != nil {
 		x.Timeout = order.Timeout
 	}
 	return x, err
 }
 
-// execute runs or queues a job, as its process allows and its client prefers.
-func (s *Service) execute(ctx context.Context, p *Process, id string, o Order, prefer Preference) (*Execution, error) {
-	mode, wait := Negotiate(p.JobControlOptions, prefer, s.MaxWait)
+// execute runs or queues a job, as was negotiated.
+func (s *Service) execute(ctx context.Context, p *Process, id string, o Order, r Request, mode Mode, wait time.Duration) (*Execution, error) {
 	if mode == Sync {
 		return s.runSync(ctx, p, id, o)
 	}
-	return s.enqueue(ctx, p, id, o, wait)
+	return s.enqueue(ctx, p, id, r, o, wait)
 }
 
 // prepare checks inputs and outputs and makes the order of the job.
@@ -258,8 +274,9 @@ func (s *Service) intake(p *Process, id string) *intake {
 
 // enqueue records an accepted job and puts it in the queue; with wait above
 // zero it stays for the end of the job, that long at most.
-func (s *Service) enqueue(ctx context.Context, p *Process, id string, o Order, wait time.Duration) (*Execution, error) {
-	j, ended, err := s.accept(ctx, p, id, o, wait > 0)
+func (s *Service) enqueue(ctx context.Context, p *Process, id string, r Request, o Order, wait time.Duration) (*Execution, error) {
+	j, ended, err := s.accept(ctx, p, id, r, o, wait > 0)
+	s.depart(Async, r.Caller)
 	if err != nil {
 		s.removeDir(id)
 		return nil, err
@@ -284,14 +301,7 @@ func (s *Service) enqueue(ctx context.Context, p *Process, id string, o Order, w
 
 // accept creates the record and the ticket of a job. ended, when asked for, is
 // closed at the end of the job.
-func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, await bool) (Job, <-chan struct{}, error) {
-	if s.QueueLimit > 0 {
-		if n, err := s.Queue.Depth(ctx); err != nil {
-			return Job{}, nil, fmt.Errorf("measure queue: %w", err)
-		} else if n >= s.QueueLimit {
-			return Job{}, nil, ErrBusy
-		}
-	}
+func (s *Service) accept(ctx context.Context, p *Process, id string, r Request, o Order, await bool) (Job, <-chan struct{}, error) {
 	if err := s.overQuota(); err != nil {
 		return Job{}, nil, err
 	}
@@ -299,10 +309,10 @@ func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, aw
 		return Job{}, nil, err
 	}
 	now := s.Now()
-	j := Job{
+	j := s.wishes(Job{
 		ID: id, ProcessID: p.ID, Plugin: p.Plugin,
 		Status: ogc.Accepted, Created: now, Updated: now, Callback: s.calledBack(o), Digest: o.Digest, InputSize: o.inlineSize(),
-	}
+	}, p, r)
 	j.retryPolicy(p.Policy)
 	var ended <-chan struct{}
 	if await {
@@ -313,7 +323,9 @@ func (s *Service) accept(ctx context.Context, p *Process, id string, o Order, aw
 		s.live.forget(id, ended)
 		return Job{}, nil, fmt.Errorf("record job: %w", err)
 	}
-	if err := s.Queue.Enqueue(ctx, Ticket{JobID: id, ProcessID: p.ID}); err != nil {
+	s.overdue.follow(j)
+	if err := s.Queue.Enqueue(ctx, j.ticket()); err != nil {
+		s.overdue.forget(id)
 		s.live.forget(id, ended)
 		if e := s.Store.Delete(context.WithoutCancel(ctx), id, j.Revision); e != nil {
 			err = errors.Join(err, e)

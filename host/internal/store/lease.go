@@ -25,7 +25,7 @@ func (l *lease) hold(ctx context.Context) (now time.Time, err error) {
 	}
 	l.queue.mu.Lock()
 	now = time.Now()
-	l.queue.expire(now)
+	l.queue.advance(now)
 	if l.ticket.holder != l || l.queue.tickets[l.ticket.JobID] != l.ticket {
 		l.queue.mu.Unlock()
 		return now, job.ErrLost
@@ -58,6 +58,7 @@ func (l *lease) Done(ctx context.Context) error {
 
 func (l *lease) drop() {
 	heap.Remove(&l.queue.leased, l.ticket.place)
+	l.queue.end(l.ticket)
 	delete(l.queue.tickets, l.ticket.JobID)
 }
 
@@ -72,6 +73,7 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 		return nil
 	}
 	heap.Remove(&l.queue.leased, l.ticket.place)
-	l.queue.wait(l.ticket, now.Add(max(delay, 0)))
+	l.queue.end(l.ticket)
+	l.queue.wait(l.ticket, now, now.Add(max(delay, 0)))
 	return nil
 }

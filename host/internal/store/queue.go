@@ -17,6 +17,10 @@ const (
 	DefaultLease      = 30 * time.Second
 )
 
+// clockPatience is how long a claim sleeps before it looks at the clock again,
+// which may have been set meanwhile.
+const clockPatience = time.Minute
+
 // QueueConfig bounds a Queue. The zero value is useful.
 type QueueConfig struct {
 	// Limit is how many tickets may wait. Those that come back from a lease are
@@ -25,31 +29,40 @@ type QueueConfig struct {
 	Lease time.Duration // between two heartbeats
 }
 
-// Queue implements job.Queue in memory, first in, first out by the time a ticket
-// is due. It starts no goroutine: leases run out when somebody looks.
+// Queue implements job.Queue in memory. It starts no goroutine: tickets get due
+// and leases run out when somebody looks.
 type Queue struct {
 	limit int
 	lease time.Duration
 
 	mu      sync.Mutex
 	tickets map[string]*ticket
-	waiting ticketHeap    // by due time
+	callers map[string]int // waiting tickets
+	delayed ticketHeap     // by due time
+	due     turns
 	leased  ticketHeap    // by end of lease
 	entered uint64        // tickets that have begun to wait, ever
-	changed chan struct{} // closed when waiting has grown
+	changed chan struct{} // closed when there may be more to claim
 	closed  bool
 }
 
 var _ job.Queue = (*Queue)(nil)
 
-// ticket is in exactly one of the heaps; at orders it there.
+// ticket is in exactly one of delayed, due and leased.
 type ticket struct {
 	job.Ticket
-	at        time.Time
-	order     uint64
-	place     int
 	holder    *lease // nil while it waits
 	cancelled bool
+
+	// Its place in a heap, which goes by at and then by order.
+	at    time.Time
+	order uint64
+	place int
+
+	// Its place in due; line is nil elsewhere.
+	line          *line
+	before, after *ticket
+	number        uint64 // among those of its caller, ever
 }
 
 // NewQueue returns an empty queue.
@@ -60,7 +73,10 @@ func NewQueue(c QueueConfig) *Queue {
 	if c.Lease <= 0 {
 		c.Lease = DefaultLease
 	}
-	return &Queue{limit: c.Limit, lease: c.Lease, tickets: map[string]*ticket{}, changed: make(chan struct{})}
+	return &Queue{
+		limit: c.Limit, lease: c.Lease, tickets: map[string]*ticket{}, callers: map[string]int{},
+		due: newTurns(), changed: make(chan struct{}),
+	}
 }
 
 // Close ends waiting claims; every later call but those on leases fails with
@@ -72,7 +88,8 @@ func (q *Queue) Close() {
 	q.wake()
 }
 
-// begin is how every method enters: locked, and with what ran out put back.
+// begin is how every method enters: locked, with what ran out put back and what
+// got due in line.
 func (q *Queue) begin(ctx context.Context) (now time.Time, err error) {
 	if err := ctx.Err(); err != nil {
 		return now, err
@@ -83,7 +100,7 @@ func (q *Queue) begin(ctx context.Context) (now time.Time, err error) {
 		return now, ErrClosed
 	}
 	now = time.Now()
-	q.expire(now)
+	q.advance(now)
 	return now, nil
 }
 
@@ -100,28 +117,45 @@ func (q *Queue) Enqueue(ctx context.Context, t job.Ticket) error {
 	if q.tickets[t.JobID] != nil {
 		return nil
 	}
-	if len(q.waiting) >= q.limit {
+	if !t.Readmit && q.waiting() >= q.limit {
 		return job.ErrBusy
 	}
 	added := &ticket{Ticket: t}
 	q.tickets[t.JobID] = added
-	q.wait(added, later(now, t.NotBefore))
+	q.wait(added, now, t.NotBefore)
 	return nil
 }
 
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
+func (q *Queue) waiting() int { return len(q.delayed) + q.due.size() }
+
+// wait puts a ticket that is in no place among those that wait.
+func (q *Queue) wait(t *ticket, now, due time.Time) {
+	q.callers[t.Caller]++
+	if due.After(now) {
+		q.entered++
+		t.at, t.order = due, q.entered
+		heap.Push(&q.delayed, t)
+	} else {
+		q.due.join(t)
 	}
-	return a
+	q.wake()
 }
 
-// wait puts a ticket that is in no heap among those that wait.
-func (q *Queue) wait(t *ticket, due time.Time) {
-	q.entered++
-	t.at, t.order, t.holder = due, q.entered, nil
-	heap.Push(&q.waiting, t)
-	q.wake()
+// drop takes a waiting ticket out of where it waits.
+func (q *Queue) drop(t *ticket) {
+	if t.line != nil {
+		q.due.leave(t)
+	} else {
+		heap.Remove(&q.delayed, t.place)
+	}
+	q.gone(t)
+}
+
+// gone counts that a ticket waits no more.
+func (q *Queue) gone(t *ticket) {
+	if q.callers[t.Caller]--; q.callers[t.Caller] == 0 {
+		delete(q.callers, t.Caller)
+	}
 }
 
 func (q *Queue) wake() {
@@ -129,20 +163,32 @@ func (q *Queue) wake() {
 	q.changed = make(chan struct{})
 }
 
-// expire puts back what is leased for longer than its holder has renewed.
-func (q *Queue) expire(now time.Time) {
+// advance puts in line what got due, and back what is leased for longer than its
+// holder has renewed.
+func (q *Queue) advance(now time.Time) {
+	for len(q.delayed) > 0 && !now.Before(q.delayed[0].at) {
+		q.due.join(heap.Pop(&q.delayed).(*ticket))
+	}
 	for len(q.leased) > 0 && !now.Before(q.leased[0].at) {
 		t := heap.Pop(&q.leased).(*ticket)
+		q.end(t)
 		if t.cancelled {
 			delete(q.tickets, t.JobID)
 			continue
 		}
-		q.wait(t, t.at)
+		q.wait(t, now, now)
 	}
 }
 
+// end notes the end of a lease, which makes room for another of its process.
+func (q *Queue) end(t *ticket) {
+	t.holder = nil
+	q.due.release(t.ProcessID)
+	q.wake()
+}
+
 // Claim implements job.Queue.
-func (q *Queue) Claim(ctx context.Context, free int) ([]job.Lease, error) {
+func (q *Queue) Claim(ctx context.Context, free int, room func(processID string) int) ([]job.Lease, error) {
 	if free <= 0 {
 		return nil, fmt.Errorf("claim: %d free slots", free)
 	}
@@ -151,7 +197,7 @@ func (q *Queue) Claim(ctx context.Context, free int) ([]job.Lease, error) {
 		if err != nil {
 			return nil, err
 		}
-		leases := q.take(now, free)
+		leases := q.take(now, free, room)
 		next, changed := q.nextEvent(), q.changed
 		q.mu.Unlock()
 		if len(leases) > 0 {
@@ -163,9 +209,13 @@ func (q *Queue) Claim(ctx context.Context, free int) ([]job.Lease, error) {
 	}
 }
 
-func (q *Queue) take(now time.Time, free int) (leases []job.Lease) {
-	for len(leases) < free && len(q.waiting) > 0 && !now.Before(q.waiting[0].at) {
-		t := heap.Pop(&q.waiting).(*ticket)
+func (q *Queue) take(now time.Time, free int, room func(string) int) (leases []job.Lease) {
+	for len(leases) < free {
+		t := q.due.claim(room)
+		if t == nil {
+			break
+		}
+		q.gone(t)
 		t.holder = &lease{queue: q, ticket: t}
 		t.at = now.Add(q.lease)
 		heap.Push(&q.leased, t)
@@ -176,7 +226,7 @@ func (q *Queue) take(now time.Time, free int) (leases []job.Lease) {
 
 // nextEvent returns when a ticket gets due or a lease ends; zero for never.
 func (q *Queue) nextEvent() (next time.Time) {
-	for _, h := range []ticketHeap{q.waiting, q.leased} {
+	for _, h := range []ticketHeap{q.delayed, q.leased} {
 		if len(h) > 0 && (next.IsZero() || h[0].at.Before(next)) {
 			next = h[0].at
 		}
@@ -187,7 +237,7 @@ func (q *Queue) nextEvent() (next time.Time) {
 func await(ctx context.Context, changed <-chan struct{}, next time.Time) error {
 	var due <-chan time.Time
 	if !next.IsZero() {
-		timer := time.NewTimer(time.Until(next))
+		timer := time.NewTimer(min(time.Until(next), clockPatience))
 		defer timer.Stop()
 		due = timer.C
 	}
@@ -215,18 +265,34 @@ func (q *Queue) Cancel(ctx context.Context, id string) (bool, error) {
 		t.cancelled = true
 		return false, nil
 	}
-	heap.Remove(&q.waiting, t.place)
+	q.drop(t)
 	delete(q.tickets, id)
 	return true, nil
 }
 
 // Depth implements job.Queue.
-func (q *Queue) Depth(ctx context.Context) (int, error) {
+func (q *Queue) Depth(ctx context.Context, caller string) (all, callers int, err error) {
 	if _, err := q.begin(ctx); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer q.mu.Unlock()
-	return len(q.waiting), nil
+	return q.waiting(), q.callers[caller], nil
+}
+
+// Standing implements job.Queue.
+func (q *Queue) Standing(ctx context.Context, id string) (job.Standing, error) {
+	if _, err := q.begin(ctx); err != nil {
+		return job.Standing{}, err
+	}
+	defer q.mu.Unlock()
+	t := q.tickets[id]
+	switch {
+	case t == nil || t.holder != nil:
+		return job.Standing{}, nil
+	case t.line == nil:
+		return job.Standing{Due: t.at}, nil
+	}
+	return q.due.place(t), nil
 }
 
 // ticketHeap implements heap.Interface.

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,19 +19,26 @@ func TestQueue(t *testing.T) {
 	})
 }
 
+func TestQueueBehavesLikeTheModel(t *testing.T) {
+	t.Parallel()
+	jobtest.QueueModel(t, func(_ testing.TB, limit int, lease time.Duration) job.Queue {
+		return NewQueue(QueueConfig{Limit: limit, Lease: lease})
+	})
+}
+
 func TestQueueCloseEndsClaims(t *testing.T) {
 	t.Parallel()
 	q := NewQueue(QueueConfig{})
 	if err := q.Enqueue(ctx(t), job.Ticket{JobID: "held"}); err != nil {
 		t.Fatal(err)
 	}
-	held, err := q.Claim(ctx(t), 1)
+	held, err := q.Claim(ctx(t), 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() {
-		_, err := q.Claim(ctx(t), 1)
+		_, err := q.Claim(ctx(t), 1, nil)
 		ended <- err
 	}()
 	q.Close()
@@ -56,7 +64,7 @@ func TestLeasesLastExactlyTheirTime(t *testing.T) {
 		}
 		claimAt := func(want time.Duration) job.Lease {
 			t.Helper()
-			leases, err := q.Claim(t.Context(), 1)
+			leases, err := q.Claim(t.Context(), 1, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +89,7 @@ func TestLeasesLastExactlyTheirTime(t *testing.T) {
 		if err := second.Heartbeat(t.Context()); !errors.Is(err, job.ErrLost) {
 			t.Errorf("Heartbeat of an ended lease: %v", err)
 		}
-		if n, err := q.Depth(t.Context()); n != 0 || err != nil {
+		if n, _, err := q.Depth(t.Context(), ""); n != 0 || err != nil {
 			t.Errorf("a cancelled ticket came back: depth %d, %v", n, err)
 		}
 	})
@@ -92,13 +100,18 @@ func BenchmarkQueue(b *testing.B) {
 		b.Run(fmt.Sprint(waiting), func(b *testing.B) {
 			q := NewQueue(QueueConfig{Limit: waiting + 1})
 			for n := range waiting {
-				_ = q.Enqueue(b.Context(), job.Ticket{JobID: fmt.Sprint("w", n), NotBefore: time.Now().Add(time.Hour)})
+				t := job.Ticket{JobID: fmt.Sprint("w", n), ProcessID: fmt.Sprint(n % 50), Caller: fmt.Sprint(n % 1000)}
+				if n%2 == 0 {
+					t.NotBefore = time.Now().Add(time.Hour)
+				}
+				_ = q.Enqueue(b.Context(), t)
 			}
-			for b.Loop() {
-				if err := q.Enqueue(b.Context(), job.Ticket{JobID: "a"}); err != nil {
+			room := func(string) int { return 8 }
+			for n := 0; b.Loop(); n++ {
+				if err := q.Enqueue(b.Context(), job.Ticket{JobID: strconv.Itoa(n), ProcessID: strconv.Itoa(n % 50)}); err != nil {
 					b.Fatal(err)
 				}
-				leases, err := q.Claim(b.Context(), 1)
+				leases, err := q.Claim(b.Context(), 1, room)
 				if err != nil || leases[0].Done(b.Context()) != nil {
 					b.Fatal(err)
 				}

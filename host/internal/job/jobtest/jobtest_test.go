@@ -44,3 +44,10 @@ func TestMemoryArchive(t *testing.T) {
 	t.Parallel()
 	jobtest.Archive(t, func(t testing.TB) jobtest.StoreWithArchive { return jobtest.NewMemoryStore(t) })
 }
+
+func TestMemoryQueueBehavesLikeTheModel(t *testing.T) {
+	t.Parallel()
+	jobtest.QueueModel(t, func(_ testing.TB, limit int, lease time.Duration) job.Queue {
+		return jobtest.NewMemoryQueue(limit, lease)
+	})
+}

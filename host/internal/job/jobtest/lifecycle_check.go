@@ -144,7 +144,7 @@ func (l *life) finishAll(rt *rapid.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		waiting, err := l.queue.Depth(l.t.Context())
+		waiting, _, err := l.queue.Depth(l.t.Context(), "")
 		if err != nil {
 			rt.Fatal(err)
 		}

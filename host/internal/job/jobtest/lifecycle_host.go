@@ -137,7 +137,7 @@ func (q gatedQueue) Cancel(ctx context.Context, id string) (removed bool, err er
 }
 
 // Claim also brings the extra claims.
-func (q gatedQueue) Claim(ctx context.Context, free int) ([]job.Lease, error) {
+func (q gatedQueue) Claim(ctx context.Context, free int, room func(string) int) ([]job.Lease, error) {
 	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -147,7 +147,7 @@ func (q gatedQueue) Claim(ctx context.Context, free int) ([]job.Lease, error) {
 	}
 	got := make(chan claimed, 1)
 	go func() {
-		leases, err := q.Queue.Claim(ctx, free)
+		leases, err := q.Queue.Claim(ctx, free, room)
 		got <- claimed{leases, err}
 	}()
 	select {

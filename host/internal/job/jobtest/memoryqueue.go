@@ -3,6 +3,7 @@ package jobtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +19,17 @@ type MemoryQueue struct {
 
 	mu      sync.Mutex
 	tickets []*memoryTicket // in the order they began to wait
-	changed chan struct{}   // closed at the next change
+	turns   map[share]int   // of callers with tickets that are due
+	turn    int             // the last that was given
+	passes  map[job.Priority]int
+	passed  int           // pass of the priority that was served last
+	changed chan struct{} // closed at the next change
+}
+
+// share is what takes turns within a priority.
+type share struct {
+	priority job.Priority
+	caller   string
 }
 
 type memoryTicket struct {
@@ -33,10 +44,11 @@ var _ job.Queue = (*MemoryQueue)(nil)
 
 // NewMemoryQueue returns an empty queue for at most limit waiting tickets.
 func NewMemoryQueue(limit int, lease time.Duration) *MemoryQueue {
-	return &MemoryQueue{limit: limit, lease: lease, changed: make(chan struct{})}
+	return &MemoryQueue{limit: limit, lease: lease, turns: map[share]int{}, passes: map[job.Priority]int{}, changed: make(chan struct{})}
 }
 
-// begin locks the queue and puts back what is leased for too long.
+// begin locks the queue, puts back what is leased for too long and gives those
+// a turn that have something due.
 func (q *MemoryQueue) begin() time.Time {
 	q.mu.Lock()
 	now := time.Now()
@@ -47,7 +59,28 @@ func (q *MemoryQueue) begin() time.Time {
 		}
 		return expired && t.cancelled
 	})
+	slices.SortStableFunc(q.tickets, func(a, b *memoryTicket) int { return a.due.Compare(b.due) })
+	due := map[share]bool{}
+	for _, t := range q.tickets {
+		if t.holder != nil || t.due.After(now) {
+			continue
+		}
+		due[t.share()] = true
+		if q.turns[t.share()] == 0 {
+			q.turn++
+			q.turns[t.share()] = q.turn
+		}
+	}
+	maps.DeleteFunc(q.turns, func(s share, _ int) bool { return !due[s] })
 	return now
+}
+
+func (t *memoryTicket) share() share {
+	s := share{t.Priority, t.Caller}
+	if s.priority == "" {
+		s.priority = job.Normal
+	}
+	return s
 }
 
 func (q *MemoryQueue) wake() {
@@ -74,7 +107,7 @@ func (q *MemoryQueue) Enqueue(ctx context.Context, t job.Ticket) error {
 	if slices.ContainsFunc(q.tickets, func(m *memoryTicket) bool { return m.JobID == t.JobID }) {
 		return nil
 	}
-	if q.depth() >= q.limit {
+	if !t.Readmit && q.depth() >= q.limit {
 		return job.ErrBusy
 	}
 	m := &memoryTicket{Ticket: t, due: now}
@@ -87,7 +120,7 @@ func (q *MemoryQueue) Enqueue(ctx context.Context, t job.Ticket) error {
 }
 
 // Claim implements job.Queue.
-func (q *MemoryQueue) Claim(ctx context.Context, free int) ([]job.Lease, error) {
+func (q *MemoryQueue) Claim(ctx context.Context, free int, room func(string) int) ([]job.Lease, error) {
 	if free <= 0 {
 		return nil, fmt.Errorf("claim: %d free slots", free)
 	}
@@ -95,7 +128,7 @@ func (q *MemoryQueue) Claim(ctx context.Context, free int) ([]job.Lease, error) 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		leases, wait, changed := q.take(free)
+		leases, wait, changed := q.take(free, room)
 		if len(leases) > 0 {
 			return leases, nil
 		}
@@ -109,25 +142,64 @@ func (q *MemoryQueue) Claim(ctx context.Context, free int) ([]job.Lease, error) 
 	}
 }
 
-// take leases what is due, or says how long nothing will be unless something
+// take leases what is next, or says how long nothing will be unless something
 // changes.
-func (q *MemoryQueue) take(free int) (leases []job.Lease, wait time.Duration, changed <-chan struct{}) {
-	now := q.begin()
-	defer q.mu.Unlock()
-	slices.SortStableFunc(q.tickets, func(a, b *memoryTicket) int { return a.due.Compare(b.due) })
+func (q *MemoryQueue) take(free int, room func(string) int) (leases []job.Lease, wait time.Duration, changed <-chan struct{}) {
+	defer func() { q.mu.Unlock() }()
+	for now := q.begin(); len(leases) < free; now = q.again() {
+		t := q.next(now, room)
+		if t == nil {
+			break
+		}
+		s := t.share()
+		q.passed = max(q.passed, q.passes[s.priority])
+		q.passes[s.priority] = q.passed + job.High.Weight()/s.priority.Weight()
+		q.turn++
+		q.turns[s] = q.turn
+		t.holder, t.until = &memoryLease{queue: q, ticket: t}, now.Add(q.lease)
+		leases = append(leases, t.holder)
+	}
 	wait = time.Minute
 	for _, t := range q.tickets {
-		switch {
+		switch now := time.Now(); {
 		case t.holder != nil:
 			wait = min(wait, t.until.Sub(now))
 		case t.due.After(now):
 			wait = min(wait, t.due.Sub(now))
-		case len(leases) < free:
-			t.holder, t.until = &memoryLease{queue: q, ticket: t}, now.Add(q.lease)
-			leases = append(leases, t.holder)
 		}
 	}
 	return leases, wait, q.changed
+}
+
+// again is begin within a call.
+func (q *MemoryQueue) again() time.Time {
+	q.mu.Unlock()
+	return q.begin()
+}
+
+// next returns the ticket whose turn it is among those whose process has room.
+func (q *MemoryQueue) next(now time.Time, room func(string) int) (best *memoryTicket) {
+	leased := map[string]int{}
+	for _, t := range q.tickets {
+		if t.holder != nil {
+			leased[t.ProcessID]++
+		}
+	}
+	pass := func(t *memoryTicket) int { return max(q.passed, q.passes[t.share().priority]) }
+	for _, p := range job.Priorities() {
+		for _, t := range q.tickets {
+			if t.holder != nil || t.due.After(now) || t.share().priority != p {
+				continue
+			}
+			if room != nil && room(t.ProcessID) > 0 && leased[t.ProcessID] >= room(t.ProcessID) {
+				continue
+			}
+			if best == nil || pass(t) < pass(best) || best.share().priority == p && q.turns[t.share()] < q.turns[best.share()] {
+				best = t
+			}
+		}
+	}
+	return best
 }
 
 // Cancel implements job.Queue.
@@ -150,13 +222,65 @@ func (q *MemoryQueue) Cancel(ctx context.Context, id string) (bool, error) {
 }
 
 // Depth implements job.Queue.
-func (q *MemoryQueue) Depth(ctx context.Context) (int, error) {
+func (q *MemoryQueue) Depth(ctx context.Context, caller string) (all, callers int, err error) {
 	if err := ctx.Err(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	q.begin()
 	defer q.mu.Unlock()
-	return q.depth(), nil
+	for _, t := range q.tickets {
+		if t.holder == nil && t.Caller == caller {
+			callers++
+		}
+	}
+	return q.depth(), callers, nil
+}
+
+// Standing implements job.Queue: so many tickets are served in full rounds of the
+// callers, so many in the last one, and their share of the other priorities.
+func (q *MemoryQueue) Standing(ctx context.Context, id string) (p job.Standing, err error) {
+	if err := ctx.Err(); err != nil {
+		return p, err
+	}
+	now := q.begin()
+	defer q.mu.Unlock()
+	at := slices.IndexFunc(q.tickets, func(t *memoryTicket) bool { return t.JobID == id && t.holder == nil })
+	if at < 0 {
+		return p, nil
+	}
+	mine := q.tickets[at]
+	if mine.due.After(now) {
+		return job.Standing{Due: mine.due}, nil
+	}
+	has, due, round := map[share]int{}, map[job.Priority]int{}, 1
+	for k, t := range q.tickets {
+		if t.holder != nil || t.due.After(now) {
+			continue
+		}
+		p.Of++
+		due[t.share().priority]++
+		has[t.share()]++
+		if k < at && t.share() == mine.share() {
+			round++
+		}
+	}
+	p.Position = 1
+	for s, n := range has {
+		if s.priority != mine.share().priority || s == mine.share() {
+			continue
+		}
+		if p.Position += min(n, round-1); n >= round && q.turns[s] < q.turns[mine.share()] {
+			p.Position++
+		}
+	}
+	p.Position += round - 1
+	served := p.Position
+	for priority, n := range due {
+		if priority != mine.share().priority {
+			p.Position += min(n, served*priority.Weight()/mine.Priority.Weight())
+		}
+	}
+	return p, nil
 }
 
 type memoryLease struct {
@@ -202,6 +326,7 @@ func (l *memoryLease) Done(ctx context.Context) error {
 }
 
 func (l *memoryLease) drop() {
+	l.queue.wake() // its process has room for another
 	l.ticket.holder = nil
 	l.queue.tickets = slices.DeleteFunc(l.queue.tickets, func(t *memoryTicket) bool { return t == l.ticket })
 }

@@ -21,23 +21,32 @@ type OpenQueue func(t testing.TB, limit int, lease time.Duration) job.Queue
 // Queue checks that what open returns is a job.Queue in the full sense.
 func Queue(t *testing.T, open OpenQueue) {
 	for name, test := range map[string]func(*testing.T, OpenQueue){
-		"a ticket is claimed once":                         queueOnce,
-		"tickets are claimed in the order they are due":    queueOrder,
-		"at most the free number is claimed":               queueFree,
-		"a ticket is not claimed before its time":          queueNotBefore,
-		"enqueueing an id again changes nothing":           queueIdempotent,
-		"a full queue is busy":                             queueBusy,
-		"claim waits for a ticket":                         queueClaimWaits,
-		"claim ends with its context":                      queueClaimContext,
-		"an ended lease makes the ticket claimable":        queueLeaseEnds,
-		"heartbeats keep a lease":                          queueHeartbeat,
-		"done removes the ticket":                          queueDone,
-		"release puts the ticket back after a delay":       queueRelease,
-		"cancel removes a waiting ticket":                  queueCancelWaiting,
-		"cancel tells the holder of a lease":               queueCancelLeased,
-		"a cancelled ticket does not come back":            queueCancelledStaysAway,
-		"cancelling an unknown id reports nothing removed": queueCancelUnknown,
-		"concurrent claims share the tickets":              queueConcurrent,
+		"a ticket is claimed once":                          queueOnce,
+		"tickets are claimed in the order they are due":     queueOrder,
+		"at most the free number is claimed":                queueFree,
+		"a ticket is not claimed before its time":           queueNotBefore,
+		"enqueueing an id again changes nothing":            queueIdempotent,
+		"a full queue is busy":                              queueBusy,
+		"claim waits for a ticket":                          queueClaimWaits,
+		"claim ends with its context":                       queueClaimContext,
+		"an ended lease makes the ticket claimable":         queueLeaseEnds,
+		"heartbeats keep a lease":                           queueHeartbeat,
+		"done removes the ticket":                           queueDone,
+		"release puts the ticket back after a delay":        queueRelease,
+		"cancel removes a waiting ticket":                   queueCancelWaiting,
+		"cancel tells the holder of a lease":                queueCancelLeased,
+		"a cancelled ticket does not come back":             queueCancelledStaysAway,
+		"cancelling an unknown id reports nothing removed":  queueCancelUnknown,
+		"concurrent claims share the tickets":               queueConcurrent,
+		"a process has no more leases than it has room":     queueRoom,
+		"the end of a lease makes room":                     queueRoomAgain,
+		"callers take turns":                                queueTurns,
+		"who comes last waits for one round":                queueOneRound,
+		"priorities share the claims":                       queuePriorities,
+		"what was accepted before is taken when it is full": queueReadmit,
+		"depth counts what a caller has":                    queueDepth,
+		"place tells how many come before":                  queuePlace,
+		"place tells when a ticket is due":                  queuePlaceDelayed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,7 +77,7 @@ func enqueue(t testing.TB, q job.Queue, ids ...string) {
 
 func claim(t testing.TB, q job.Queue, free int) []job.Lease {
 	t.Helper()
-	leases, err := q.Claim(within(t), free)
+	leases, err := q.Claim(within(t), free, nil)
 	if err != nil {
 		t.Fatalf("Claim: %v", err)
 	}
@@ -94,14 +103,14 @@ func nothingReady(t testing.TB, q job.Queue) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	if leases, err := q.Claim(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
+	if leases, err := q.Claim(ctx, 1, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("Claim returned %d leases, %v; want it to wait", len(leases), err)
 	}
 }
 
 func depth(t testing.TB, q job.Queue, want int) {
 	t.Helper()
-	if n, err := q.Depth(within(t)); err != nil || n != want {
+	if n, _, err := q.Depth(within(t), ""); err != nil || n != want {
 		t.Fatalf("Depth = %d, %v; want %d", n, err, want)
 	}
 }
@@ -132,7 +141,7 @@ func queueFree(t *testing.T, open OpenQueue) {
 	claimed(t, q, "a", "b")
 	depth(t, q, 1)
 	claimed(t, q, "c")
-	if leases, err := q.Claim(within(t), 0); err == nil {
+	if leases, err := q.Claim(within(t), 0, nil); err == nil {
 		t.Errorf("Claim(0) returned %d leases and no error", len(leases))
 	}
 }
@@ -176,7 +185,7 @@ func queueClaimWaits(t *testing.T, open OpenQueue) {
 	q := open(t, 10, longLease)
 	got := make(chan string, 1)
 	go func() {
-		leases, err := q.Claim(within(t), 1)
+		leases, err := q.Claim(within(t), 1, nil)
 		if err != nil || len(leases) != 1 {
 			got <- fmt.Sprintf("%d leases, %v", len(leases), err)
 			return
@@ -194,7 +203,7 @@ func queueClaimContext(t *testing.T, open OpenQueue) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := q.Claim(ctx, 1)
+		_, err := q.Claim(ctx, 1, nil)
 		ended <- err
 	}()
 	cancel()
@@ -233,7 +242,7 @@ func queueHeartbeat(t *testing.T, open OpenQueue) {
 	defer cancel()
 	stolen := make(chan error, 1)
 	go func() {
-		_, err := q.Claim(ctx, 1)
+		_, err := q.Claim(ctx, 1, nil)
 		stolen <- err
 	}()
 	tick := time.NewTicker(lease / 8)
@@ -364,7 +373,7 @@ func queueConcurrent(t *testing.T, open OpenQueue) {
 	for range workers {
 		wg.Go(func() {
 			for {
-				leases, err := q.Claim(ctx, 3)
+				leases, err := q.Claim(ctx, 3, nil)
 				if err != nil {
 					return
 				}

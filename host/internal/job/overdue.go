@@ -1,0 +1,180 @@
+package job
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"geomill/sdk/ogc"
+)
+
+// overdue knows until when waiting jobs must have started, those that have such a
+// time.
+type overdue struct {
+	mu      sync.Mutex
+	jobs    map[string]*deadline
+	byTime  deadlines
+	earlier chan struct{} // gets one when the first deadline has changed
+}
+
+type deadline struct {
+	id    string
+	at    time.Time
+	place int
+}
+
+func newOverdue() *overdue {
+	return &overdue{jobs: map[string]*deadline{}, earlier: make(chan struct{}, 1)}
+}
+
+// follow is told of each change of a job: it fails at its StartBy if it is still
+// waiting for its first start then.
+func (o *overdue) follow(j Job) {
+	switch {
+	case j.StartBy.IsZero():
+	case j.Status == ogc.Accepted && j.Attempt == 0:
+		o.watch(j)
+	default:
+		o.forget(j.ID)
+	}
+}
+
+func (o *overdue) watch(j Job) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.jobs[j.ID] != nil {
+		return
+	}
+	d := &deadline{id: j.ID, at: j.StartBy}
+	o.jobs[j.ID] = d
+	heap.Push(&o.byTime, d)
+	if d.place == 0 {
+		select {
+		case o.earlier <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (o *overdue) forget(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if d := o.jobs[id]; d != nil {
+		heap.Remove(&o.byTime, d.place)
+		delete(o.jobs, id)
+	}
+}
+
+// next returns a job whose time has passed, or how long none will be.
+func (o *overdue) next(now time.Time) (id string, wait time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.byTime) == 0 {
+		return "", clockPatience
+	}
+	first := o.byTime[0]
+	if wait := first.at.Sub(now); wait > 0 {
+		return "", min(wait, clockPatience)
+	}
+	heap.Pop(&o.byTime)
+	delete(o.jobs, first.id)
+	return first.id, 0
+}
+
+// clockPatience is how long expire sleeps before it looks at the clock again,
+// which may have been set meanwhile.
+const clockPatience = time.Minute
+
+// expire fails the jobs that waited for too long, until ctx ends.
+func (s *Service) expire(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		id, wait := s.overdue.next(s.Now())
+		if id != "" {
+			if err := s.expireJob(ctx, id); err != nil {
+				s.Logger.Error("job that waited too long", "job", id, "error", err)
+			}
+			continue
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-s.overdue.earlier:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// expireJob fails a job that has not started. One that starts at this very moment
+// goes on.
+func (s *Service) expireJob(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
+	defer cancel()
+	j, err := s.Store.Get(ctx, id)
+	if errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !j.late(s.Now()) {
+		return nil
+	}
+	return s.failLate(ctx, j)
+}
+
+// late reports whether a job waited for its first start longer than it may.
+func (j Job) late(now time.Time) bool {
+	return j.Status == ogc.Accepted && j.Attempt == 0 && !j.StartBy.IsZero() && now.After(j.StartBy)
+}
+
+func (s *Service) failLate(ctx context.Context, j Job) error {
+	since := j.Created
+	if j.NotBefore.After(since) {
+		since = j.NotBefore
+	}
+	j.Exception = j.exception(&Failure{Kind: WaitedTooLong, Detail: "the job did not start within the " + j.StartBy.Sub(since).String() + " that it may wait in the queue"})
+	j.Message = j.Exception.Detail
+	j, err := s.change(ctx, j, ogc.Failed, nil)
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone) {
+		return nil // it was started or dismissed meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	s.cleanUp(j)
+	_, err = s.Queue.Cancel(ctx, j.ID)
+	return err
+}
+
+// deadlines implements heap.Interface.
+type deadlines []*deadline
+
+func (d deadlines) Len() int { return len(d) }
+
+func (d deadlines) Less(i, j int) bool { return d[i].at.Before(d[j].at) }
+
+func (d deadlines) Swap(i, j int) {
+	d[i], d[j] = d[j], d[i]
+	d[i].place, d[j].place = i, j
+}
+
+// Push implements heap.Interface.
+func (d *deadlines) Push(x any) {
+	v := x.(*deadline)
+	v.place = len(*d)
+	*d = append(*d, v)
+}
+
+// Pop implements heap.Interface.
+func (d *deadlines) Pop() any {
+	old := *d
+	last := len(old) - 1
+	v := old[last]
+	old[last] = nil
+	*d = old[:last]
+	return v
+}
