@@ -52,6 +52,15 @@ type Config struct {
 	Slots int `yaml:"slots"`
 	// QueueLimit is how many accepted jobs may wait.
 	QueueLimit int `yaml:"queue-limit"`
+	// QueueLimitPerCaller is how many of them one caller may have; 0 means half
+	// of QueueLimit.
+	QueueLimitPerCaller int `yaml:"queue-limit-per-caller"`
+	// QueueTimeout is how long an accepted job may wait for its start, from when
+	// it is due, unless its process says so; 0 means for ever.
+	QueueTimeout time.Duration `yaml:"queue-timeout"`
+	// CallerHeader is a header by which TrustedProxies tell who sends a
+	// request. Without it, callers are told apart by their addresses.
+	CallerHeader string `yaml:"caller-header"`
 	// SyncSlots is how many sync executions run at once.
 	SyncSlots int `yaml:"sync-slots"`
 	// RecordSync keeps a record of every sync execution.
@@ -216,6 +225,7 @@ func (c Config) Validate() error {
 		}
 	}
 	c.validateNumbers(fault)
+	c.validateQueue(fault)
 	c.validateProcesses(fault)
 	return errors.Join(faults...)
 }

@@ -120,6 +120,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 		Catalog: p.plugins, Executor: p.plugins, Store: p.store, Queue: store.NewQueue(store.QueueConfig{Limit: c.QueueLimit}),
 		Callbacks: p.calls, Logs: p.store.Logs(), LogMaxBytes: c.LogMaxBytes, Logger: log, Dir: dir(jobsDir),
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync || pygeoapi,
+		CallerLimit: c.callerLimit(), QueueTimeout: c.QueueTimeout,
 		Timeout: c.Timeout, MaxTimeout: c.MaxTimeout, Grace: c.Grace, Drain: c.Drain,
 		Fetcher: fetcher, CheckJSON: api.CheckInput, FetchBytes: c.ReferenceMaxBytes, FetchTimeout: c.ReferenceTimeout,
 		Archive: p.store, Retention: c.retentions(), Retain: job.Limit{Jobs: c.RetainCount, Bytes: c.RetainBytes}, DiskQuota: c.DiskQuota,
@@ -154,7 +155,7 @@ func newAPI(c Config, data string, jobs *job.Service, log *slog.Logger) (*api.AP
 	return api.New(api.Config{
 		Service: jobs, BaseURL: c.BaseURL, Title: c.Title, Description: c.Description,
 		MaxBody: c.MaxBody, SpoolDir: filepath.Join(data, "spool"), Logger: log, MaxListeners: c.MaxListeners,
-		CursorKey: key, TrustedProxies: proxies, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
+		CursorKey: key, TrustedProxies: proxies, CallerHeader: c.CallerHeader, CORSOrigins: c.origins(), KVPExecute: c.KVPExecute, ForgetRemoved: c.ForgetRemoved,
 		CITE10: slices.Contains(c.Compat, CompatCITE10), Pygeoapi: slices.Contains(c.Compat, CompatPygeoapi),
 	})
 }

@@ -31,6 +31,10 @@ type ProcessConfig struct {
 	// RetryOn lists the failures after which a job is run again: plugin, host,
 	// process, memory, timeout.
 	RetryOn *[]string `yaml:"retry-on"`
+	// Priority is that of jobs whose clients ask for none.
+	Priority *Priority `yaml:"priority"`
+	// QueueTimeout is how long a job may wait for its start.
+	QueueTimeout *time.Duration `yaml:"queue-timeout"`
 	// Deterministic says that equal inputs give equal outputs.
 	Deterministic *bool `yaml:"deterministic"`
 	// Retain is what is kept of its finished jobs.
@@ -54,6 +58,8 @@ func (c Config) policy(id string, p job.Policy) job.Policy {
 			}
 		}
 		override(&p.Deterministic, set.Deterministic)
+		override(&p.Priority, set.Priority)
+		override(&p.QueueTimeout, set.QueueTimeout)
 	}
 	return p
 }
@@ -85,6 +91,7 @@ func (c Config) validateProcesses(fault func(key, format string, args ...any)) {
 			}
 		}
 		p.Retain.validate(func(key, format string, args ...any) { fault(at("retain."+key), format, args...) })
+		p.validateQueue(at, fault)
 		for _, n := range []struct {
 			key   string
 			value *int

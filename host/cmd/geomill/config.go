@@ -47,6 +47,10 @@ type settings struct {
 	PluginEnv  []string       `help:"Environment variable for plugins, NAME or NAME=VALUE." env:"GEOMILL_PLUGIN_ENV" placeholder:"NAME"`
 	Compat     []string       `help:"Compatibility switch: cite10 or pygeoapi." env:"GEOMILL_COMPAT" placeholder:"SWITCH"`
 
+	QueueLimitPerCaller *int           `help:"Accepted jobs of one caller that may wait (half of all)." env:"GEOMILL_QUEUE_LIMIT_PER_CALLER" placeholder:"N"`
+	QueueTimeout        *time.Duration `help:"Time an accepted job may wait for its start; 0 is for ever (0s)." env:"GEOMILL_QUEUE_TIMEOUT" placeholder:"DURATION"`
+	CallerHeader        *string        `help:"Header by which trusted proxies tell who sends a request." env:"GEOMILL_CALLER_HEADER" placeholder:"NAME"`
+
 	ReferenceSchemes  []string       `help:"URL scheme of inputs by reference (http,https)." env:"GEOMILL_REFERENCE_SCHEMES" placeholder:"SCHEME"`
 	ReferenceAllow    []string       `help:"Server that inputs may be fetched from: *, a name, *.suffix, an address or CIDR range, each with :port (any public one)." env:"GEOMILL_REFERENCE_ALLOW" placeholder:"HOST"`
 	ReferenceDeny     []string       `help:"Server that inputs may not be fetched from, as above." env:"GEOMILL_REFERENCE_DENY" placeholder:"HOST"`
@@ -90,6 +94,9 @@ func (s settings) load() (host.Config, error) {
 	set(&c.MaxBody, s.MaxBody)
 	set(&c.Slots, s.Slots)
 	set(&c.QueueLimit, s.QueueLimit)
+	set(&c.QueueLimitPerCaller, s.QueueLimitPerCaller)
+	set(&c.QueueTimeout, s.QueueTimeout)
+	set(&c.CallerHeader, s.CallerHeader)
 	set(&c.SyncSlots, s.SyncSlots)
 	set(&c.RecordSync, s.RecordSync)
 	set(&c.Timeout, s.Timeout)

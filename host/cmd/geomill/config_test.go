@@ -69,6 +69,7 @@ var every = map[string]string{
 	"reference-max-bytes": "77", "reference-timeout": "7s",
 	"callback-tries": "7", "max-listeners": "7", "tombstone": "7s", "log-max-bytes": "77777",
 	"retain-age": "7h", "retain-count": "7", "retain-bytes": "7", "disk-quota": "7", "min-free": "7",
+	"queue-limit-per-caller": "7", "queue-timeout": "7s", "caller-header": "X-Caller",
 }
 
 // lists are the keys with a list of values.

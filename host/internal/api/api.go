@@ -70,6 +70,10 @@ type Config struct {
 	// TrustedProxies are the peers whose Forwarded and X-Forwarded headers
 	// are believed.
 	TrustedProxies []netip.Prefix
+	// CallerHeader is a header by which trusted proxies tell who sends a
+	// request, for turns in the queue and limits of callers. Without it, it is
+	// who has an address.
+	CallerHeader string
 	// CORSOrigins are the origins whose pages may use the API; AnyOrigin is
 	// all of them. Empty: none.
 	CORSOrigins        []string

@@ -85,6 +85,9 @@ func (a *API) readOrder(w http.ResponseWriter, r *http.Request, process *job.Pro
 	if err != nil {
 		return nil, err
 	}
+	if mode, _ := job.Negotiate(process.JobControlOptions, request.Prefer, time.Second); mode != job.Sync {
+		request.Caller = a.caller(r)
+	}
 	return &order{request, body, prefer, accepted, document}, nil
 }
 
@@ -106,6 +109,7 @@ func (a *API) created(w http.ResponseWriter, r *http.Request, x *job.Execution, 
 		h.Set("Preference-Applied", "respond-async")
 	}
 	timeoutApplied(h, x)
+	appliedToQueue(h, x.Job, prefer)
 	return writeJSON(w, http.StatusCreated, mediaJSON, statusInfo(x.Job, base))
 }
 
@@ -138,6 +142,7 @@ func (a *API) replySync(w http.ResponseWriter, r *http.Request, x *job.Execution
 		if prefer.Wait != nil && !x.Job.Sync {
 			w.Header().Add("Preference-Applied", "wait="+strconv.FormatInt(int64(*prefer.Wait/time.Second), 10))
 		}
+		appliedToQueue(w.Header(), x.Job, prefer)
 	}
 	return v.write(w, x.Results)
 }

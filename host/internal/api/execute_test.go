@@ -86,7 +86,7 @@ func TestExecuteRequestsReachTheService(t *testing.T) {
 				if w.Code != 201 {
 					t.Fatalf("%s: %d: %s", how, w.Code, w.Body)
 				}
-				c.want.ProcessID, got.Inputs = "hello-world", nil
+				c.want.ProcessID, got.Inputs, got.Caller = "hello-world", nil, ""
 				if d := cmp.Diff(c.want, got); d != "" {
 					t.Errorf("%s: %s", how, d)
 				}

@@ -21,7 +21,7 @@ const kvpPath = "/processes/:processID/execution"
 
 var docExecuteKVP = operation{
 	"executeByQuery", "Execute a process, whose inputs are query parameters", "Processes", []string{"Prefer", "Cache-Control"}, "",
-	docExecute.replies, []int{400, 404, 406, 414, 500, 502, 503, 504, 507},
+	docExecute.replies, []int{400, 404, 406, 414, 429, 500, 502, 503, 504, 507},
 }
 
 // maxKVP bounds the query of an execution, in bytes.

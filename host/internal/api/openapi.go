@@ -129,7 +129,7 @@ func problemDocs(routes []route) object {
 					mediaProblem: object{"schema": ref("schemas", "exception")},
 				},
 			}
-			if status == http.StatusServiceUnavailable {
+			if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 				o["headers"] = object{"Retry-After": ref("headers", "Retry-After")}
 			}
 			docs[problemName(status)] = o
@@ -173,7 +173,7 @@ func (a *API) parameterDocs(all []*job.Process) object {
 		"datetime":    parameter("datetime", "query", "When jobs were created: an RFC 3339 date-time, or two with a slash between, one of which may be \"..\".", word()),
 		"minDuration": parameter("minDuration", "query", "The shortest run time, in seconds.", object{"type": "integer", "minimum": 0}),
 		"maxDuration": parameter("maxDuration", "query", "The longest run time, in seconds.", object{"type": "integer", "minimum": 0}),
-		"Prefer":      parameter("Prefer", "header", "Preferences (RFC 7240): respond-async, wait, timeout, return.", word()),
+		"Prefer":      parameter("Prefer", "header", "Preferences (RFC 7240): respond-async, wait, timeout, return, priority (high, normal, low), not-before (an RFC 3339 date-time).", word()),
 		"Cache-Control": parameter("Cache-Control", "header", "Whether results of an earlier, equal request will do (RFC 9111), where the process is "+
 			"deterministic: not with no-cache and no-store, and with max-age only younger ones. With no-store the new ones are not reused.", word()),
 

@@ -59,7 +59,7 @@ var (
 			{204, "No outputs, or all of them by reference", nil, "", []string{"Link"}},
 			{303, "The only output, by reference, is elsewhere", nil, "", []string{"Location"}},
 		},
-		[]int{400, 404, 406, 408, 413, 415, 500, 502, 503, 504, 507},
+		[]int{400, 404, 406, 408, 413, 415, 429, 500, 502, 503, 504, 507},
 	}
 	docJobList = operation{
 		"getJobs", "The jobs, newest first", "Jobs",

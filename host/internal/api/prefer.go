@@ -15,6 +15,8 @@ type preferences struct {
 	Wait        *time.Duration
 	Timeout     time.Duration // of an attempt; 0: not said
 	Return      string        // "minimal", "representation" or empty
+	Priority    job.Priority
+	NotBefore   time.Time
 }
 
 // parsePrefer reads Prefer headers (RFC 7240). The first of several equal names
@@ -54,13 +56,18 @@ func (p *preferences) add(element string) {
 				p.Return = known
 			}
 		}
+	default:
+		p.addQueue(name, value)
 	}
 }
 
 // job returns the preferences that package job decides by. mode is the member of
 // old execute requests; it counts only when Prefer says nothing about the mode.
 func (p preferences) job(mode string) job.Preference {
-	out := job.Preference{Async: p.Async, Sync: p.Sync, Wait: p.Wait, Timeout: p.Timeout}
+	out := job.Preference{
+		Async: p.Async, Sync: p.Sync, Wait: p.Wait, Timeout: p.Timeout,
+		Priority: p.Priority, NotBefore: p.NotBefore,
+	}
 	if p.Async || p.Sync || p.Wait != nil {
 		return out
 	}

@@ -125,6 +125,9 @@ func classify(err error) *problem {
 		p.retryAfter = e.RetryAfter
 		return p
 	}
+	if e, ok := errors.AsType[*job.BusyError](err); ok {
+		return busy(e)
+	}
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return newProblem(http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("The body is larger than the limit of %d bytes.", e.Limit))

@@ -282,6 +282,9 @@ func (s *Service) enqueue(ctx context.Context, p *Process, id string, r Request,
 		return nil, err
 	}
 	if wait <= 0 {
+		if j.NotBefore.After(j.Created) {
+			j.Message = waitsUntil(j.NotBefore)
+		}
 		return &Execution{Job: j, Recorded: true}, nil
 	}
 	timer := time.NewTimer(wait)

@@ -45,7 +45,7 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bo
 			return nil, err
 		}
 	}
-	list, refused := processesOf(d, exe.hash, h.cfg.Policy)
+	list, refused := processesOf(d, exe.hash, h.cfg.decide)
 	if len(refused) > 0 && (replaces || len(list) == 0) {
 		return nil, errors.New(refused[0].Reason)
 	}

@@ -19,11 +19,7 @@ type offer struct {
 
 func newOffer(p *job.Process, s *supervisor) *offer {
 	o := &offer{process: p, sup: s}
-	n := p.Policy.MaxConcurrency
-	if n == 0 && p.Policy.Isolation != job.Shared {
-		n = s.cfg.MaxInstances
-	}
-	if n > 0 {
+	if n := p.Policy.MaxConcurrency; n > 0 {
 		o.slots = make(chan struct{}, n)
 	}
 	return o
@@ -122,6 +118,18 @@ func policyOf(w wire.Policy) (job.Policy, error) {
 // decision is what an operator makes of a wish; see Config.Policy.
 type decision = func(processID string, wish job.Policy) job.Policy
 
+// decide is the decision of the operator, with the limit that a process has
+// anyhow where its jobs do not share an instance.
+func (c *Config) decide(id string, p job.Policy) job.Policy {
+	if c.Policy != nil {
+		p = c.Policy(id, p)
+	}
+	if p.MaxConcurrency == 0 && p.Isolation != job.Shared {
+		p.MaxConcurrency = c.MaxInstances
+	}
+	return p
+}
+
 // processesOf makes the processes of a plugin ready. What is wrong with one
 // takes no other down: refused says why, by process id.
 func processesOf(d description, hash string, decide decision) (list []*job.Process, refused []ProcessStatus) {
@@ -147,8 +155,6 @@ func processOf(d ogc.Process, w wire.Policy, decide decision, from job.Plugin) (
 	if err != nil {
 		return nil, fmt.Errorf("process %s: %w", d.ID, err)
 	}
-	if decide != nil {
-		policy = decide(d.ID, policy)
-	}
+	policy = decide(d.ID, policy)
 	return job.NewProcess(d, policy, from)
 }

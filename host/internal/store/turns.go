@@ -93,7 +93,7 @@ func (ts *turns) process(id string) *process {
 	if p == nil {
 		p = &process{id: id}
 		for rank := range p.lineups {
-			p.lineups[rank] = lineup{process: p, seat: seat{at: nowhere}, lines: map[string]*line{}}
+			p.lineups[rank] = lineup{process: p, seat: seat{at: nowhere}}
 		}
 		ts.processes[id] = p
 	}
@@ -119,6 +119,9 @@ func (ts *turns) join(t *ticket) {
 	who, u := c.arrive(t.Caller), &p.lineups[rank]
 	l := u.lines[t.Caller]
 	if l == nil {
+		if u.lines == nil {
+			u.lines = map[string]*line{}
+		}
 		l = &line{caller: who, seat: seat{turn: turn{who.turn, who.joined}}}
 		u.lines[t.Caller] = l
 		heap.Push(&u.byTurn, l)
