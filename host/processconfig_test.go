@@ -18,7 +18,8 @@ func TestTheOperatorDecidesOverTheAuthor(t *testing.T) {
 	c.Processes = map[string]ProcessConfig{
 		AllProcesses: {Timeout: new(time.Minute), Slots: new(2)},
 		"buffer": {Timeout: new(time.Second), RetryAttempts: new(0), Deterministic: new(false),
-			MaxTimeout: new(time.Hour), RetryBackoff: new(time.Minute), RetryOn: &[]string{"memory", "timeout"}},
+			MaxTimeout: new(time.Hour), RetryBackoff: new(time.Minute), RetryOn: &[]string{"memory", "timeout"},
+			Priority: new(job.Low), QueueTimeout: new(time.Minute)},
 	}
 	want := wish
 	want.Timeout, want.MaxConcurrency = time.Minute, 2
@@ -27,6 +28,7 @@ func TestTheOperatorDecidesOverTheAuthor(t *testing.T) {
 	}
 	want.Timeout, want.RetryAttempts, want.Deterministic = time.Second, 0, false
 	want.MaxTimeout, want.RetryBackoff, want.RetryOn = time.Hour, time.Minute, []job.FailureKind{job.OutOfMemory, job.TimedOut}
+	want.Priority, want.QueueTimeout = job.Low, time.Minute
 	if d := cmp.Diff(want, c.policy("buffer", wish)); d != "" {
 		t.Error(d)
 	}
