@@ -21,38 +21,30 @@ type OpenQueue func(t testing.TB, limit int, lease time.Duration) job.Queue
 // Queue checks that what open returns is a job.Queue in the full sense.
 func Queue(t *testing.T, open OpenQueue) {
 	for name, test := range map[string]func(*testing.T, OpenQueue){
-		"a ticket is claimed once":                          queueOnce,
-		"tickets are claimed in the order they are due":     queueOrder,
-		"at most the free number is claimed":                queueFree,
-		"a ticket is not claimed before its time":           queueNotBefore,
-		"enqueueing an id again changes nothing":            queueIdempotent,
-		"a full queue is busy":                              queueBusy,
-		"claim waits for a ticket":                          queueClaimWaits,
-		"claim ends with its context":                       queueClaimContext,
-		"an ended lease makes the ticket claimable":         queueLeaseEnds,
-		"heartbeats keep a lease":                           queueHeartbeat,
-		"done removes the ticket":                           queueDone,
-		"release puts the ticket back after a delay":        queueRelease,
-		"cancel removes a waiting ticket":                   queueCancelWaiting,
-		"cancel tells the holder of a lease":                queueCancelLeased,
-		"a cancelled ticket does not come back":             queueCancelledStaysAway,
-		"cancelling an unknown id reports nothing removed":  queueCancelUnknown,
-		"concurrent claims share the tickets":               queueConcurrent,
-		"a process has no more leases than it has room":     queueRoom,
-		"the end of a lease makes room":                     queueRoomAgain,
-		"callers take turns":                                queueTurns,
-		"who comes last waits for one round":                queueOneRound,
-		"priorities share the claims":                       queuePriorities,
-		"what was accepted before is taken when it is full": queueReadmit,
-		"depth counts what a caller has":                    queueDepth,
-		"place tells how many come before":                  queuePlace,
-		"place tells when a ticket is due":                  queuePlaceDelayed,
+		"a ticket is claimed once":                         queueOnce,
+		"tickets are claimed in the order they are due":    queueOrder,
+		"at most the free number is claimed":               queueFree,
+		"a ticket is not claimed before its time":          queueNotBefore,
+		"enqueueing an id again changes nothing":           queueIdempotent,
+		"a full queue is busy":                             queueBusy,
+		"claim waits for a ticket":                         queueClaimWaits,
+		"claim ends with its context":                      queueClaimContext,
+		"an ended lease makes the ticket claimable":        queueLeaseEnds,
+		"heartbeats keep a lease":                          queueHeartbeat,
+		"done removes the ticket":                          queueDone,
+		"release puts the ticket back after a delay":       queueRelease,
+		"cancel removes a waiting ticket":                  queueCancelWaiting,
+		"cancel tells the holder of a lease":               queueCancelLeased,
+		"a cancelled ticket does not come back":            queueCancelledStaysAway,
+		"cancelling an unknown id reports nothing removed": queueCancelUnknown,
+		"concurrent claims share the tickets":              queueConcurrent,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, open)
 		})
 	}
+	queueRules(t, open)
 }
 
 const (

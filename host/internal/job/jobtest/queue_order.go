@@ -10,6 +10,26 @@ import (
 	"geomill/host/internal/job"
 )
 
+// queueRules checks who is next.
+func queueRules(t *testing.T, open OpenQueue) {
+	for name, test := range map[string]func(*testing.T, OpenQueue){
+		"a process has no more leases than it has room":     queueRoom,
+		"the end of a lease makes room":                     queueRoomAgain,
+		"callers take turns":                                queueTurns,
+		"who comes last waits for one round":                queueOneRound,
+		"priorities share the claims":                       queuePriorities,
+		"what was accepted before is taken when it is full": queueReadmit,
+		"depth counts what a caller has":                    queueDepth,
+		"place tells how many come before":                  queuePlace,
+		"place tells when a ticket is due":                  queuePlaceDelayed,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open)
+		})
+	}
+}
+
 // add enqueues one ticket; what names it is its job, process and caller.
 func add(t testing.TB, q job.Queue, id, process, caller string, p job.Priority) {
 	t.Helper()
