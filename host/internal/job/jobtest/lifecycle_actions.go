@@ -25,7 +25,7 @@ func (l *life) submit(rt *rapid.T) {
 	x, err := l.host.Submit(l.t.Context(), r)
 	synctest.Wait()
 	if err == nil {
-		l.records[x.Job.ID].known = true
+		l.note(x.Job.ID, func(r *tracked) { r.known = true })
 	} else if l.host.alive() == nil {
 		rt.Fatalf("Submit: %v", err)
 	}
@@ -66,7 +66,7 @@ func (l *life) ongoing() []*trial {
 
 // current reports whether an attempt is the one that its job waits for.
 func (l *life) current(a *trial) bool {
-	j := l.records[a.JobID].job
+	j := l.see(a.JobID).job
 	return a.m == l.host && j.Status == ogc.Running && j.Attempt == a.Number
 }
 
@@ -82,7 +82,7 @@ func (l *life) draw(rt *rapid.T, current bool) *trial {
 func (l *life) succeed(rt *rapid.T) {
 	a := l.draw(rt, true)
 	a.end(verdict{outputs: made(a)})
-	if j := l.records[a.JobID].job; l.host.alive() == nil && j.Status != ogc.Successful {
+	if j := l.see(a.JobID).job; l.host.alive() == nil && j.Status != ogc.Successful {
 		rt.Fatalf("job %+v is not successful, though its attempt was", j)
 	}
 }
@@ -101,24 +101,24 @@ func (a *trial) end(v verdict) {
 func (l *life) fail(rt *rapid.T) {
 	a := l.draw(rt, true)
 	kind := rapid.SampledFrom([]job.FailureKind{job.ProcessFailed, job.PluginDied, "busy"}).Draw(rt, "kind")
-	before := l.records[a.JobID].job
+	before := l.see(a.JobID).job
 	var err error = &job.Failure{Kind: kind, Detail: "it did not work"}
 	want := []ogc.Status{ogc.Failed}
 	switch {
 	case kind == "busy":
 		err = &job.UnavailableError{ProcessID: before.ProcessID, Reason: "busy"}
-		l.records[a.JobID].ran--
+		l.note(a.JobID, func(r *tracked) { r.ran-- })
 		if !before.Sync {
 			want = []ogc.Status{ogc.Accepted}
 		}
 	case before.ProcessID == "again" && !before.Sync:
 		want = append(want, ogc.Accepted)
 	}
-	if l.records[a.JobID].doubled {
+	if l.see(a.JobID).doubled {
 		want = append(want, ogc.Running) // at once, by its other ticket
 	}
 	a.end(verdict{err: err})
-	if j := l.records[a.JobID].job; l.host.alive() == nil && !slices.Contains(want, j.Status) {
+	if j := l.see(a.JobID).job; l.host.alive() == nil && !slices.Contains(want, j.Status) {
 		rt.Fatalf("job %+v after %v", j, err)
 	}
 }
@@ -126,13 +126,13 @@ func (l *life) fail(rt *rapid.T) {
 // late ends an attempt that its job does not wait for any more.
 func (l *life) late(rt *rapid.T) {
 	a := l.draw(rt, false)
-	before := l.records[a.JobID].job
+	before := l.see(a.JobID).job
 	v := verdict{err: &job.Failure{Kind: job.ProcessFailed, Detail: "late"}}
 	if rapid.Bool().Draw(rt, "success") {
 		v = verdict{outputs: made(a)}
 	}
 	a.end(v)
-	if after := l.records[a.JobID].job; before.Status.Final() && after.Revision != before.Revision {
+	if after := l.see(a.JobID).job; before.Status.Final() && after.Revision != before.Revision {
 		rt.Fatalf("a late end changed %+v into %+v", before, after)
 	}
 }
@@ -152,11 +152,12 @@ func (l *life) progress(rt *rapid.T) {
 }
 
 // pick draws a job of any status.
-func (l *life) pick(rt *rapid.T) *tracked {
-	if len(l.ids) == 0 {
+func (l *life) pick(rt *rapid.T) tracked {
+	ids := l.jobs()
+	if len(ids) == 0 {
 		rt.Skip()
 	}
-	return l.records[rapid.SampledFrom(l.ids).Draw(rt, "job")]
+	return l.see(rapid.SampledFrom(ids).Draw(rt, "job"))
 }
 
 func (l *life) dismiss(rt *rapid.T) {
@@ -171,6 +172,7 @@ func (l *life) dismiss(rt *rapid.T) {
 	was := r.deleted
 	_, err := l.host.Dismiss(l.t.Context(), before.ID)
 	synctest.Wait()
+	r = l.see(before.ID)
 	switch {
 	case l.host.alive() != nil:
 	case was:
@@ -194,7 +196,7 @@ func (l *life) duplicate(rt *rapid.T) {
 	}
 	select {
 	case l.host.extra <- secondClaim{l.queue, job.Ticket{JobID: r.job.ID, ProcessID: r.job.ProcessID}}:
-		r.doubled = true
+		l.note(r.job.ID, func(r *tracked) { r.doubled = true })
 	default: // it has no free slot
 		rt.Skip()
 	}

@@ -24,6 +24,27 @@ func (l *life) fault(format string, args ...any) {
 	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
 }
 
+// see returns what is known of a job by now.
+func (l *life) see(id string) tracked {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return *l.records[id]
+}
+
+// note changes what is known of a job.
+func (l *life) note(id string, change func(*tracked)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(l.records[id])
+}
+
+// jobs returns the ids of all jobs, in the order of their creation.
+func (l *life) jobs() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.ids)
+}
+
 func (l *life) created(j job.Job) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,6 +117,7 @@ func (l *life) retries(r *tracked) int {
 // check compares the store with what was written, after every event. A host that
 // has died is followed by another.
 func (l *life) check(rt *rapid.T) {
+	synctest.Wait() // what an action has set off comes to rest before the next
 	if l.host.alive() != nil {
 		l.kill(rt)
 	}
@@ -106,8 +128,8 @@ func (l *life) check(rt *rapid.T) {
 		rt.Error(w)
 	}
 	running := 0
-	for _, id := range l.ids {
-		r := l.records[id]
+	for _, id := range l.jobs() {
+		r := l.see(id)
 		j, err := l.store.Get(l.t.Context(), id)
 		if r.deleted {
 			if !errors.Is(err, job.ErrGone) && !errors.Is(err, job.ErrNoSuchJob) {
@@ -148,13 +170,13 @@ func (l *life) finishAll(rt *rapid.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		active := slices.ContainsFunc(l.ids, func(id string) bool { return !l.records[id].job.Status.Final() })
+		active := slices.ContainsFunc(l.jobs(), func(id string) bool { return !l.see(id).job.Status.Final() })
 		if waiting == 0 && !active && len(l.ongoing()) == 0 {
 			return
 		}
 	}
-	for _, id := range l.ids {
-		rt.Logf("%+v", l.records[id].job)
+	for _, id := range l.jobs() {
+		rt.Logf("%+v", l.see(id).job)
 	}
 	rt.Fatal("a job does not end, or a ticket waits for ever")
 }
