@@ -184,8 +184,9 @@ func TestRequestsThatDifferAreRun(t *testing.T) {
 	t.Parallel()
 	var runs atomic.Int32
 	catalog := offer(deterministic(t, "h1"))
-	now := time.Now()
-	b := start(t, counting(&runs), catalog.in, func(c *job.Config) { c.Now = func() time.Time { return now } })
+	begin, later := time.Now(), atomic.Int64{} // in nanoseconds
+	now := func() time.Time { return begin.Add(time.Duration(later.Load())) }
+	b := start(t, counting(&runs), catalog.in, func(c *job.Config) { c.Now = now })
 	large := func(gap string) string { return `["` + strings.Repeat("x", 300<<10) + `",` + gap + `1]` }
 	b.source(t, `1`)
 	b.source(t, large(""))
@@ -217,7 +218,7 @@ func TestRequestsThatDifferAreRun(t *testing.T) {
 		{"no-store", `1`, func(r *job.Request) { r.Cache.NoStore = true }, false},
 		{"no-cache", `1`, func(r *job.Request) { r.Cache.NoCache = true }, false},
 		{"young enough", `1`, func(r *job.Request) { r.Cache.MaxAge = new(10 * time.Second) }, true},
-		{"too old", `1`, func(r *job.Request) { now = now.Add(11 * time.Second); r.Cache.MaxAge = new(10 * time.Second) }, false},
+		{"too old", `1`, func(r *job.Request) { later.Add(int64(11 * time.Second)); r.Cache.MaxAge = new(10 * time.Second) }, false},
 		{"other plugin", `1`, func(*job.Request) { catalog.Store(deterministic(t, "h2")) }, false},
 		{"plugin without a hash", `1`, func(*job.Request) { catalog.Store(deterministic(t, "")) }, false},
 		{"not deterministic", `1`, func(*job.Request) {
