@@ -99,7 +99,7 @@ func (rp reply) open() object {
 		for _, t := range rp.types {
 			schema := object{}
 			if t == mediaEvents {
-				schema = word()
+				schema = ref("schemas", "event") // of each, as tools read it
 			} else if rp.schema != "" {
 				schema = ref("schemas", rp.schema)
 			}

@@ -177,6 +177,12 @@ func executeSchemas(version string) object {
 
 func jobSchemas() object {
 	return object{
+		"event": object{
+			"type": "object", "description": "One server-sent event. An application/json document is in data: of status and removed the status document.",
+			"properties": object{
+				"id": word(), "event": word("status", "progress", "log", "gap", "removed", "reset"), "data": word(), "retry": object{"type": "integer"},
+			},
+		},
 		"validation": record(object{
 			"valid": object{"type": "boolean"}, "processID": word(), "mode": word("sync", "async"),
 			"outputs": mapOf(ref("schemas", "outputSelection")), "preferenceApplied": word(),
