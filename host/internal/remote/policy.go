@@ -118,6 +118,8 @@ func (r *rules) url(u *url.URL) error {
 		return refused("names no server")
 	case u.User != nil:
 		return refused("must not have a user name or password")
+	case strings.ContainsRune(u.RawQuery, ' '): // net/url takes it, and it would end the request line
+		return refused("has a blank in its query, where it is written %%20")
 	}
 	port := uint16(80)
 	if u.Scheme == "https" {

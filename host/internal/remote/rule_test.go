@@ -120,7 +120,7 @@ func FuzzCheckURL(f *testing.F) {
 
 // hostile are URLs that the default policy refuses without asking anyone.
 var hostile = []string{
-	"", "/etc/passwd", "data.json", "//example.org/a", "?", "#a", "http:", "http://", "http:///a", "http:example.org", "http://:80/", "https://?a",
+	"", "/etc/passwd", "data.json", "//example.org/a", "?", "#a", "http:", "http://", "http:///a", "http:example.org", "http://:80/", "https://?a", "http://a? ",
 	"file:///etc/passwd", "file://localhost/etc/passwd", "FILE:///etc/passwd", "ftp://example.org/a", "gopher://example.org:70/1", "data:application/json,1",
 	"javascript:alert(1)", "jar:http://example.org!/a", "unix:/run/x.sock", "ldap://example.org", "dict://example.org:11211/stat", "ws://example.org", "s3://bucket/key",
 	"http://user:pass@example.org/", "http://user@example.org/", "http://@example.org/", "http://:@example.org", "http://example.org@127.0.0.1/",
