@@ -14,11 +14,12 @@ import (
 // digest names what an order asks of a process: the process, the values of its
 // inputs, the outputs and their media types. Orders of one digest have equal
 // results if the process is deterministic and its plugin the same; how these are
-// shown is not part of it. Inputs that are files count by their bytes, others that
-// are JSON by their value: see appendCanonical.
-func (o Order) digest(processID string) (string, error) {
+// shown is not part of it, nor whether all outputs are named or none. Inputs that
+// are files count by their bytes, others that are JSON by their value: see
+// appendCanonical.
+func (o Order) digest(p *Process) (string, error) {
 	d := digester{Hash: sha256.New()}
-	d.text(processID)
+	d.text(p.ID)
 	d.number(len(o.Inputs))
 	for _, id := range slices.Sorted(maps.Keys(o.Inputs)) {
 		d.text(id)
@@ -28,9 +29,10 @@ func (o Order) digest(processID string) (string, error) {
 	}
 	wanted := o.wanted()
 	if wanted == nil {
-		d.text("all")
-	} else {
-		d.text("selected")
+		wanted = make(map[string]string, len(p.Outputs))
+		for id := range p.Outputs {
+			wanted[id] = ""
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(wanted)) {
 		d.text(id)

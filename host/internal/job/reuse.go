@@ -36,7 +36,7 @@ func (s *Service) reuse(ctx context.Context, p *Process, id string, o *Order, r 
 		return nil, nil
 	}
 	var err error
-	if o.Digest, err = o.digest(p.ID); err != nil || r.Cache.NoCache {
+	if o.Digest, err = o.digest(p); err != nil || r.Cache.NoCache {
 		return nil, err
 	}
 	e, err := s.earlier(ctx, p, id, o.Digest, r.Cache.MaxAge)

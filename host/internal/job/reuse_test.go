@@ -208,6 +208,9 @@ func TestRequestsThatDifferAreRun(t *testing.T) {
 	}{
 		{"same", `1`, func(*job.Request) {}, true},
 		{"same, shown otherwise", `1`, func(r *job.Request) { r.Response = "document" }, true},
+		{"same, all outputs named", `1`, func(r *job.Request) {
+			r.Outputs = map[string]ogc.OutputSelection{"more": {}, "out": {TransmissionMode: "value"}}
+		}, true},
 		{"same, large", large(""), func(*job.Request) {}, true},
 		{"large, spelled otherwise", large(" "), func(*job.Request) {}, false},
 		{"other input", `2`, func(*job.Request) {}, false},
