@@ -15,10 +15,10 @@ var docJobValue = operation{
 	"getOutputValue", "One of the values of an output of a job", "Jobs", []string{"f"}, "",
 	[]reply{
 		{200, "The value", anyType, "", []string{"ETag", headerCount}},
-		{206, "The part of the value that was asked for", anyType, "", []string{"ETag"}},
-		{304, "The value is the one that the client has", nil, "", []string{"ETag"}},
+		{206, "The part of the value that was asked for", anyType, "", []string{"ETag", headerCount}},
+		{304, "The value is the one that the client has", nil, "", []string{"ETag", headerCount}},
 	},
-	[]int{400, 404, 406, 410, 416, 500, 502, 503, 504},
+	[]int{400, 404, 406, 410, 416, 500, 502, 503, 504, 507},
 }
 
 // jobValue answers GET /jobs/{jobID}/results/{outputID}/{index} with one value of

@@ -48,7 +48,7 @@ func headerDocs() object {
 		return object{"description": description, "schema": schema}
 	}
 	return object{
-		"Location":           header("The status of the job.", uri()),
+		"Location":           header("The status of the job; of a redirection, the output.", uri()),
 		"Link":               header("Links (RFC 8288) to the job or to outputs by reference.", word()),
 		"Preference-Applied": header("The preferences that were honoured (RFC 7240).", word()),
 		"Retry-After":        header("Seconds to wait before trying again.", object{"type": "integer", "minimum": 0}),

@@ -18,6 +18,12 @@ type reply struct {
 	headers []string // names in headerDocs
 }
 
+// profiledReply is a jsonReply of a resource that has profiles, which Prefer may
+// ask for.
+func profiledReply(summary, schema string) []reply {
+	return []reply{{200, summary, []string{mediaJSON}, schema, []string{"Preference-Applied"}}}
+}
+
 // jsonReply is the usual 200.
 func jsonReply(summary, schema string) []reply {
 	return []reply{{200, summary, []string{mediaJSON}, schema, nil}}
@@ -45,31 +51,31 @@ var (
 	}
 	docProcessList = operation{
 		"getProcesses", "The processes, sorted by identifier", "Processes", []string{"limit", "cursor", "lang", "profile", "f"}, "",
-		jsonReply("A page of the processes", "processList"), []int{400, 406, 500, 503},
+		profiledReply("A page of the processes", "processList"), []int{400, 406, 500, 503},
 	}
 	docProcessDescription = operation{
 		"getProcessDescription", "What a process does, takes and gives", "Processes", []string{"lang", "profile", "f"}, "",
-		jsonReply("The description of the process", "process"), []int{400, 404, 406, 500, 503},
+		profiledReply("The description of the process", "process"), []int{400, 404, 406, 500, 503},
 	}
 	docExecute = operation{
 		"execute", "Execute a process", "Processes", []string{"Prefer", "Cache-Control"}, "execute",
 		[]reply{
-			{200, "The results of a synchronous execution", anyType, "", []string{"Link", "Preference-Applied", "Cache-Status", "Age"}},
+			{200, "The results of a synchronous execution", anyType, "", []string{"Link", "Location", "Preference-Applied", "Cache-Status", "Age"}},
 			{201, "The job of an asynchronous execution", []string{mediaJSON}, "statusInfo", []string{"Location", "Preference-Applied", "Cache-Status"}},
-			{204, "No outputs, or all of them by reference", nil, "", []string{"Link"}},
-			{303, "The only output, by reference, is elsewhere", nil, "", []string{"Location"}},
+			{204, "No outputs, or all of them by reference", nil, "", []string{"Link", "Preference-Applied", "Cache-Status", "Age"}},
+			{303, "The only output, by reference, is elsewhere", nil, "", []string{"Link", "Location", "Preference-Applied", "Cache-Status", "Age"}},
 		},
 		[]int{400, 404, 406, 408, 413, 415, 429, 500, 502, 503, 504, 507},
 	}
 	docJobList = operation{
 		"getJobs", "The jobs, newest first", "Jobs",
 		[]string{"limit", "cursor", "type", "ofProcess", "status", "datetime", "minDuration", "maxDuration", "profile", "eventsOrJSON", "Last-Event-ID"}, "",
-		[]reply{{200, "A page of the jobs, or their changes from now on as events", eventTypes, "jobList", nil}}, []int{400, 406, 500, 503},
+		[]reply{{200, "A page of the jobs, or their changes from now on as events", eventTypes, "jobList", []string{"Preference-Applied"}}}, []int{400, 406, 500, 503},
 	}
 	docJobStatus = operation{
 		"getStatus", "The status of a job", "Jobs", []string{"profile", "eventsOrJSON", "Last-Event-ID"}, "",
 		[]reply{
-			{200, "The status of the job, or what happens to it until its end as events", eventTypes, "statusInfo", nil},
+			{200, "The status of the job, or what happens to it until its end as events", eventTypes, "statusInfo", []string{"Preference-Applied"}},
 			{204, "The job has ended, and the client was sent all its events", nil, "", nil},
 		}, []int{400, 404, 406, 410, 500, 503},
 	}
@@ -86,7 +92,7 @@ var (
 		"getResults", "The results of a job", "Jobs", []string{"outputs", "Prefer", "f"}, "",
 		[]reply{
 			{200, "The results document, or the raw outputs", anyType, "", []string{"Link", "Preference-Applied", "ETag"}},
-			{204, "All outputs by reference", nil, "", []string{"Link"}},
+			{204, "All outputs by reference", nil, "", []string{"Link", "Preference-Applied"}},
 			{206, "The part of the only output that was asked for", anyType, "", []string{"ETag"}},
 			{304, "The results are those that the client has", nil, "", []string{"ETag"}},
 		},
@@ -96,8 +102,8 @@ var (
 		"getOutput", "One output of a job", "Jobs", []string{"f"}, "",
 		[]reply{
 			{200, "The value", anyType, "", []string{"ETag", headerCount}},
-			{206, "The part of the value that was asked for", anyType, "", []string{"ETag"}},
-			{304, "The value is the one that the client has", nil, "", []string{"ETag"}},
+			{206, "The part of the value that was asked for", anyType, "", []string{"ETag", headerCount}},
+			{304, "The value is the one that the client has", nil, "", []string{"ETag", headerCount}},
 		},
 		[]int{400, 404, 406, 410, 416, 500, 502, 503, 504, 507},
 	}

@@ -53,6 +53,12 @@ func keepsPromise(t testing.TB, a *API, r *http.Request, w *httptest.ResponseRec
 				t.Errorf("%s %s: %d without %s", r.Method, r.URL, w.Code, name)
 			}
 		}
+		for name := range headerDocs() {
+			_, described := response.Value.Headers[name]
+			if !described && w.Header().Get(name) != "" && (name != "Link" || method == http.MethodPost) { // documents have links in them, too
+				t.Errorf("%s %s: %d with %s, which is not described", r.Method, r.URL, w.Code, name)
+			}
+		}
 		if r.Method != http.MethodHead && w.Body.Len() > 0 {
 			keepsBody(t, r, w, response.Value)
 		}
