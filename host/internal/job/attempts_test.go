@@ -104,6 +104,17 @@ func TestAttemptsThatDidNotBeginAreNotCounted(t *testing.T) {
 	}
 }
 
+func TestAJobWithoutAnAttemptThatBeganHasNoStart(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(context.Context, job.Attempt, job.Events) (map[string]job.Value, error) {
+		return nil, &job.UnavailableError{ProcessID: "p", Reason: "full"}
+	}, retried(t, 0), func(c *job.Config) { c.QueueTimeout = 200 * time.Millisecond })
+	j := b.reaches(t, b.submit(t, async(`"x"`)).ID, ogc.Failed)
+	if j.Attempt != 0 || !j.Started.IsZero() || j.Exception.Type != job.TypeQueueTimeout {
+		t.Errorf("attempt %d, started %s, %+v", j.Attempt, j.Started, j.Exception)
+	}
+}
+
 func TestARequestSaysHowLongItsAttemptsMayTake(t *testing.T) {
 	t.Parallel()
 	started := make(chan string, 1)

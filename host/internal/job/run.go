@@ -313,7 +313,9 @@ func (s *Service) finish(ctx context.Context, j Job, outputs map[string]Value, e
 		j.Message, j.Exception, j.Digest = "", nil, s.reusedLater(j)
 	case !j.Sync && errors.As(err, &unavailable):
 		to, j.Message = ogc.Accepted, "waits: "+unavailable.Reason
-		j.Attempt-- // it did not start
+		if j.Attempt--; j.Attempt == 0 { // it did not start
+			j.Started = time.Time{}
+		}
 	default:
 		if j = j.counted(err); j.again(err) {
 			to, j.Message = ogc.Accepted, "will run again: "+exceptionOf(err).Detail
