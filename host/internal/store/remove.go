@@ -45,8 +45,10 @@ func (s *Store) Remove(ctx context.Context, jobs []job.Job) (removed []string, e
 // those that it has deleted.
 func (s *Store) removeGroup(ctx context.Context, jobs []job.Job) (gone []*removal, err error) {
 	all := make([]*removal, 0, len(jobs))
+	named := make(map[id]bool, len(jobs)) // a job named twice goes, and is counted, once
 	for _, j := range jobs {
-		if i, ok := parseID(j.ID); ok && j.Status.Final() {
+		if i, ok := parseID(j.ID); ok && j.Status.Final() && !named[i] {
+			named[i] = true
 			all = append(all, &removal{id: i, job: j})
 		}
 	}
