@@ -11,7 +11,8 @@ import (
 )
 
 // overdue knows until when waiting jobs must have started, those that have such a
-// time.
+// time. It goes by Config.Elapsed: what is done to the wall clock while the host
+// runs neither lets a job wait for longer nor fails it early.
 type overdue struct {
 	mu      sync.Mutex
 	jobs    map[string]*deadline
@@ -21,7 +22,7 @@ type overdue struct {
 
 type deadline struct {
 	id    string
-	at    time.Time
+	at    time.Duration
 	place int
 }
 
@@ -29,26 +30,29 @@ func newOverdue() *overdue {
 	return &overdue{jobs: map[string]*deadline{}, earlier: make(chan struct{}, 1)}
 }
 
-// follow is told of each change of a job: it fails at its StartBy if it is still
-// waiting for its first start then.
-func (o *overdue) follow(j Job) {
+// limitWait is told of each change of a job: it fails at its StartBy if it is
+// still waiting for its first start then.
+func (s *Service) limitWait(j Job) {
 	switch {
 	case j.StartBy.IsZero():
-	case j.Status == ogc.Accepted && j.Attempt == 0:
-		o.watch(j)
+	case j.waits():
+		s.overdue.watch(j.ID, s.Elapsed()+j.StartBy.Sub(s.Now()))
 	default:
-		o.forget(j.ID)
+		s.overdue.forget(j.ID)
 	}
 }
 
-func (o *overdue) watch(j Job) {
+// waits reports whether a job waits for its first start.
+func (j Job) waits() bool { return j.Status == ogc.Accepted && j.Attempt == 0 }
+
+func (o *overdue) watch(id string, at time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.jobs[j.ID] != nil {
+	if o.jobs[id] != nil {
 		return
 	}
-	d := &deadline{id: j.ID, at: j.StartBy}
-	o.jobs[j.ID] = d
+	d := &deadline{id: id, at: at}
+	o.jobs[id] = d
 	heap.Push(&o.byTime, d)
 	if d.place == 0 {
 		select {
@@ -67,15 +71,23 @@ func (o *overdue) forget(id string) {
 	}
 }
 
-// next returns a job whose time has passed, or how long none will be.
-func (o *overdue) next(now time.Time) (id string, wait time.Duration) {
+// passed reports whether the time of a waiting job has come.
+func (o *overdue) passed(id string, now time.Duration) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := o.jobs[id]
+	return d != nil && now >= d.at
+}
+
+// next returns a job whose time has come, and forgets it, or how long none will be.
+func (o *overdue) next(now time.Duration) (id string, wait time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.byTime) == 0 {
 		return "", clockPatience
 	}
 	first := o.byTime[0]
-	if wait := first.at.Sub(now); wait > 0 {
+	if wait := first.at - now; wait > 0 {
 		return "", min(wait, clockPatience)
 	}
 	heap.Pop(&o.byTime)
@@ -83,19 +95,24 @@ func (o *overdue) next(now time.Time) (id string, wait time.Duration) {
 	return first.id, 0
 }
 
-// clockPatience is how long expire sleeps before it looks at the clock again,
-// which may have been set meanwhile.
-const clockPatience = time.Minute
+const (
+	// clockPatience is how long expire sleeps before it looks at the clock again,
+	// which may have gone on while the machine slept.
+	clockPatience = time.Minute
+	// expireAgain is when a job that could not be failed is looked at again.
+	expireAgain = 10 * time.Second
+)
 
 // expire fails the jobs that waited for too long, until ctx ends.
 func (s *Service) expire(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		id, wait := s.overdue.next(s.Now())
+		id, wait := s.overdue.next(s.Elapsed())
 		if id != "" {
 			if err := s.expireJob(ctx, id); err != nil {
 				s.Logger.Error("job that waited too long", "job", id, "error", err)
+				s.overdue.watch(id, s.Elapsed()+expireAgain)
 			}
 			continue
 		}
@@ -114,21 +131,13 @@ func (s *Service) expireJob(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
 	defer cancel()
 	j, err := s.Store.Get(ctx, id)
-	if errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone) {
+	if errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone) || err == nil && !j.waits() {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if !j.late(s.Now()) {
-		return nil
-	}
 	return s.failLate(ctx, j)
-}
-
-// late reports whether a job waited for its first start longer than it may.
-func (j Job) late(now time.Time) bool {
-	return j.Status == ogc.Accepted && j.Attempt == 0 && !j.StartBy.IsZero() && now.After(j.StartBy)
 }
 
 func (s *Service) failLate(ctx context.Context, j Job) error {
@@ -139,7 +148,7 @@ func (s *Service) failLate(ctx context.Context, j Job) error {
 	j.Exception = j.exception(&Failure{Kind: WaitedTooLong, Detail: "the job did not start within the " + j.StartBy.Sub(since).String() + " that it may wait in the queue"})
 	j.Message = j.Exception.Detail
 	j, err := s.change(ctx, j, ogc.Failed, nil)
-	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNoSuchJob) || errors.Is(err, ErrGone) {
+	if lost(err) {
 		return nil // it was started or dismissed meanwhile
 	}
 	if err != nil {
@@ -155,7 +164,7 @@ type deadlines []*deadline
 
 func (d deadlines) Len() int { return len(d) }
 
-func (d deadlines) Less(i, j int) bool { return d[i].at.Before(d[j].at) }
+func (d deadlines) Less(i, j int) bool { return d[i].at < d[j].at }
 
 func (d deadlines) Swap(i, j int) {
 	d[i], d[j] = d[j], d[i]

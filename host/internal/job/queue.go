@@ -49,7 +49,7 @@ func (s *Service) unfinished(ctx context.Context) ([]Ticket, error) {
 				t := j.ticket()
 				t.Readmit = true
 				tickets = append(tickets, t)
-				s.overdue.follow(j)
+				s.limitWait(j)
 			}
 		}
 		if !page.Older || len(page.Jobs) == 0 {
@@ -210,7 +210,7 @@ func (s *Service) workOn(ctx context.Context, l Lease) (time.Duration, error) {
 	if j.Status != ogc.Accepted {
 		return 0, nil // dismissed meanwhile
 	}
-	if j.late(s.Now()) {
+	if !j.StartBy.IsZero() && s.overdue.passed(id, s.Elapsed()) {
 		return 0, s.failLate(ctx, j)
 	}
 	var unavailable *UnavailableError

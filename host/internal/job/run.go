@@ -341,7 +341,7 @@ func (s *Service) change(ctx context.Context, j Job, to ogc.Status, outputs map[
 		n, err := s.write(ctx, n, outputs)
 		switch {
 		case err == nil:
-			s.overdue.follow(n)
+			s.limitWait(n)
 			if to.Final() {
 				s.live.ended(j.ID)
 			}

@@ -326,7 +326,7 @@ func (s *Service) accept(ctx context.Context, p *Process, id string, r Request, 
 		s.live.forget(id, ended)
 		return Job{}, nil, fmt.Errorf("record job: %w", err)
 	}
-	s.overdue.follow(j)
+	s.limitWait(j)
 	if err := s.Queue.Enqueue(ctx, j.ticket()); err != nil {
 		s.overdue.forget(id)
 		s.live.forget(id, ended)
