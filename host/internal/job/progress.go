@@ -199,6 +199,9 @@ func (s *Service) conclude(ctx context.Context, j Job, u *running, outputs map[s
 		j = s.revise(ctx, j, u)
 	}
 	n := s.finish(ctx, u.latest(j), outputs, err)
+	if n.Status == ogc.Running && n.Attempt == j.Attempt && n.Revision != j.Revision { // a write of the progress came late
+		n = s.finish(ctx, u.latest(n), outputs, err)
+	}
 	if g != nil && n.Status == ogc.Accepted && n.Attempt == j.Attempt {
 		g.again(n.Message)
 	}
