@@ -118,10 +118,13 @@ func (s *Service) showAgain(p *Process, id string, o Order, e *earlier) *Executi
 // files it shares. Should the host die meanwhile, it is run like any other.
 func (s *Service) recordAgain(ctx context.Context, p *Process, id string, o Order, e *earlier, mode Mode) (*Execution, error) {
 	defer s.removeDir(id)
+	if err := s.overQuota(); err != nil {
+		return nil, err
+	}
 	now := s.Now()
 	j, err := s.Store.Create(ctx, Job{
 		ID: id, ProcessID: p.ID, Plugin: e.job.Plugin, Sync: mode == Sync, Status: ogc.Accepted, Created: now, Updated: now,
-		Callback: s.calledBack(o),
+		Callback: s.calledBack(o), InputSize: o.inlineSize(),
 	}, o)
 	if err != nil {
 		return nil, fmt.Errorf("record job: %w", err)
@@ -139,6 +142,7 @@ func (s *Service) recordAgain(ctx context.Context, p *Process, id string, o Orde
 	if !j.Status.Final() {
 		return nil, fmt.Errorf("record the end of job %s: %w", id, err)
 	}
+	s.checkQuota()
 	if mode != Async {
 		x, err := s.recorded(ctx, id)
 		if x != nil {
