@@ -141,7 +141,7 @@ func (s *Service) write(ctx context.Context, j Job, outputs map[string]Value) (J
 
 // onProgress returns what an attempt calls when it gets on, or nil.
 func (s *Service) onProgress(j Job, o Order) func() {
-	if s.Callbacks == nil {
+	if s.Callbacks == nil || !j.Callback { // then its removal would leave the delivery behind
 		return nil
 	}
 	d, wanted := o.delivery(j.ID, InProgress, time.Time{})

@@ -180,6 +180,23 @@ func TestProgressIsReportedWhenItChanges(t *testing.T) {
 	}
 }
 
+func TestAJobAcceptedWithoutCallbacksReportsNoProgress(t *testing.T) {
+	t.Parallel()
+	b := start(t, echo)
+	b.stop()
+	j, err := b.store.Create(t.Context(), jobtest.NewJob("p"), job.Order{Inputs: map[string]job.Value{"in": {JSON: json.RawMessage(`"x"`)}},
+		Subscriber: subscribed(async(`"x"`)).Subscriber})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &callbacks{MemoryStore: b.store}
+	b.open(t, echo, func(config *job.Config) { config.Callbacks = c })
+	b.reaches(t, j.ID, ogc.Successful)
+	if n := len(c.reports()); n != 0 {
+		t.Errorf("%d reports", n)
+	}
+}
+
 func TestASubscriberMayWaitForOneEventOnly(t *testing.T) {
 	t.Parallel()
 	b, c := startCalling(t, func(context.Context, job.Attempt, job.Events) (map[string]job.Value, error) {
