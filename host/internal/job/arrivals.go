@@ -31,37 +31,47 @@ func (e *BusyError) Error() string {
 // Is makes every BusyError an ErrBusy.
 func (e *BusyError) Is(target error) bool { return target == ErrBusy }
 
+// arrival is a request that was let in, until it departs. The zero value is one
+// that no limit holds for.
+type arrival struct {
+	service *Service
+	caller  string
+}
+
 // arrive lets a request in, before anything is done for it, or fails with a
-// *BusyError. Each arrive that succeeds is followed by one depart. Sync
-// executions have no place in the queue.
-func (s *Service) arrive(ctx context.Context, mode Mode, caller string) error {
+// *BusyError. Each arrive that succeeds is followed by depart. Sync executions
+// have no place in the queue.
+func (s *Service) arrive(ctx context.Context, mode Mode, caller string) (arrival, error) {
 	if mode == Sync || s.QueueLimit <= 0 {
-		return nil
+		return arrival{}, nil
 	}
 	all, callers, err := s.Queue.Depth(ctx, caller)
 	if err != nil {
-		return fmt.Errorf("measure queue: %w", err)
+		return arrival{}, fmt.Errorf("measure queue: %w", err)
 	}
 	a := &s.arriving
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case all+a.all >= s.QueueLimit:
-		return &BusyError{RetryAfter: s.ends.pace(s.Now())}
+		return arrival{}, &BusyError{RetryAfter: s.ends.pace(s.Now())}
 	case s.CallerLimit > 0 && callers+a.of[caller] >= s.CallerLimit:
-		return &BusyError{Caller: true, RetryAfter: s.ends.pace(s.Now())}
+		return arrival{}, &BusyError{Caller: true, RetryAfter: s.ends.pace(s.Now())}
 	}
 	a.all++
 	if s.CallerLimit > 0 {
 		a.of[caller]++
 	}
-	return nil
+	return arrival{s, caller}, nil
 }
 
-func (s *Service) depart(mode Mode, caller string) {
-	if mode == Sync || s.QueueLimit <= 0 {
+// depart may be called again.
+func (r *arrival) depart() {
+	s := r.service
+	if s == nil {
 		return
 	}
+	r.service = nil
 	a := &s.arriving
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -69,8 +79,8 @@ func (s *Service) depart(mode Mode, caller string) {
 	if s.CallerLimit <= 0 {
 		return
 	}
-	if a.of[caller]--; a.of[caller] == 0 {
-		delete(a.of, caller)
+	if a.of[r.caller]--; a.of[r.caller] == 0 {
+		delete(a.of, r.caller)
 	}
 }
 

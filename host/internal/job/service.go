@@ -211,14 +211,15 @@ func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 	}
 	id := uid.String()
 	mode, wait := Negotiate(p.JobControlOptions, r.Prefer, s.MaxWait)
-	if err := s.arrive(ctx, mode, r.Caller); err != nil {
+	arrived, err := s.arrive(ctx, mode, r.Caller)
+	if err != nil {
 		return nil, err
 	}
+	defer arrived.depart() // a panic is answered, and the host goes on
 	s.live.hold(id)
 	defer s.live.drop(id)
 	order, err := s.prepare(ctx, p, id, r)
 	if err != nil {
-		s.depart(mode, r.Caller)
 		s.removeDir(id)
 		return nil, err
 	}
@@ -228,23 +229,19 @@ func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 			s.removeDir(id)
 		}
 		if x != nil || err != nil {
-			s.depart(mode, r.Caller)
 			return x, err
 		}
 	}
-	x, err := s.execute(ctx, p, id, order, r, mode, wait)
+	var x *Execution
+	if mode == Sync {
+		x, err = s.runSync(ctx, p, id, order)
+	} else {
+		x, err = s.enqueue(ctx, p, id, r, order, wait, &arrived)
+	}
 	if x != nil {
 		x.Timeout = order.Timeout
 	}
 	return x, err
-}
-
-// execute runs or queues a job, as was negotiated.
-func (s *Service) execute(ctx context.Context, p *Process, id string, o Order, r Request, mode Mode, wait time.Duration) (*Execution, error) {
-	if mode == Sync {
-		return s.runSync(ctx, p, id, o)
-	}
-	return s.enqueue(ctx, p, id, r, o, wait)
 }
 
 // prepare checks inputs and outputs and makes the order of the job.
@@ -274,9 +271,9 @@ func (s *Service) intake(p *Process, id string) *intake {
 
 // enqueue records an accepted job and puts it in the queue; with wait above
 // zero it stays for the end of the job, that long at most.
-func (s *Service) enqueue(ctx context.Context, p *Process, id string, r Request, o Order, wait time.Duration) (*Execution, error) {
+func (s *Service) enqueue(ctx context.Context, p *Process, id string, r Request, o Order, wait time.Duration, arrived *arrival) (*Execution, error) {
 	j, ended, err := s.accept(ctx, p, id, r, o, wait > 0)
-	s.depart(Async, r.Caller)
+	arrived.depart()
 	if err != nil {
 		s.removeDir(id)
 		return nil, err
