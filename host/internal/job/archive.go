@@ -67,10 +67,10 @@ func (u Usage) Bytes() int64 {
 // outputs, in bytes.
 const recordSize = 1 << 10
 
-// Size returns about how many bytes a store needs for the job. It depends on
+// Size returns about how many bytes the job takes, its log included. It depends on
 // nothing that changes while the job is finished.
 func (j Job) Size() int64 {
-	n := recordSize + j.InputSize
+	n := recordSize + j.InputSize + j.LogSize
 	for _, o := range j.Outputs {
 		n += o.Size
 	}

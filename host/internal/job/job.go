@@ -60,6 +60,8 @@ type Job struct {
 	ReusedFrom string `json:"reusedFrom,omitempty"`
 	// InputSize is the bytes of its inputs that are no files.
 	InputSize int64 `json:"inputSize,omitempty"`
+	// LogSize is the bytes of its log, as of the last attempt that wrote to it.
+	LogSize int64 `json:"logSize,omitempty"`
 	// Outputs is set by the store when the job succeeds.
 	Outputs map[string]OutputInfo `json:"outputs,omitempty"`
 

@@ -45,6 +45,7 @@ type journal struct {
 	full   bool // the log has no room for this attempt
 	warned bool
 	seq    uint64 // last number given out
+	size   int64  // bytes of the job's log, as far as this journal knows
 
 	room     int // bytes that the first lines may still take
 	tailRoom int // bytes of the last lines
@@ -140,7 +141,7 @@ func (g *journal) open(starts bool) {
 	if err != nil {
 		g.warn(err)
 	}
-	g.seq = last
+	g.seq, g.size = last, size
 	left := max(0, g.most-size)
 	if g.job.Attempt <= g.job.Retries {
 		left /= 2 // another attempt may have something to say
@@ -219,6 +220,8 @@ func (g *journal) flush() {
 	if err := g.logs.Append(ctx, g.job.ID, g.pending); err != nil {
 		g.warn(err)
 		g.dropped += int64(g.lines)
+	} else {
+		g.size += int64(len(g.pending))
 	}
 	g.pending, g.lines = g.pending[:0], 0
 }
@@ -252,6 +255,14 @@ func (g *journal) again(why string) {
 	g.room += journalNotes * 3 / 4
 	g.put(LogLine{Level: slog.LevelWarn, Source: FromHost, Attempt: g.job.Attempt, Message: harmless(why, journalNotes/4)})
 	g.flush()
+}
+
+// written returns how many bytes the log of the job has; zero when this attempt
+// has written nothing.
+func (g *journal) written() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.size
 }
 
 // unwritten returns the lines that are not in the log yet, as they would be.

@@ -123,6 +123,9 @@ func (u *running) wake() {
 
 // latest returns a job with what its attempt has reported last.
 func (u *running) latest(j Job) Job {
+	if g := u.journal.Load(); g != nil {
+		j.LogSize = max(j.LogSize, g.written())
+	}
 	if r := u.report.Load(); r != nil {
 		j.Progress, j.Message = r.progress, r.message
 	}

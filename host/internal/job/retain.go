@@ -139,15 +139,13 @@ func (s *Service) keepQuota(ctx context.Context) error {
 		return s.Archive.Usage().Bytes() + s.retaining.dirs.Load() - s.DiskQuota
 	}
 	full := over() > 0
-	for full { // jobs end meanwhile
-		groups := sortedGroups(s.Archive.Usage())
-		if len(groups) == 0 {
-			break
-		}
+	for more := true; full && more; full = over() > 0 { // jobs end meanwhile
+		u := s.Archive.Usage()
+		groups := sortedGroups(u)
 		if err := s.trim(ctx, groups, Kept{Bytes: max(over(), 0)}); err != nil {
 			return err
 		}
-		full = over() > 0
+		more = sum(s.Archive.Usage(), groups).Jobs < sum(u, groups).Jobs
 	}
 	if was := s.retaining.full.Swap(full); full && !was {
 		s.Logger.Warn("the disk quota is used up by jobs that cannot be removed: new ones are refused", "bytes", s.DiskQuota)

@@ -74,8 +74,8 @@ type Config struct {
 	// all. Retain holds for the jobs of all processes together (no Age).
 	Retention func(processID string) Retention
 	Retain    Limit
-	// DiskQuota is how many bytes all jobs together may take: records, outputs
-	// and the files in Dir. Zero sets no limit.
+	// DiskQuota is how many bytes all jobs together may take: records, outputs,
+	// logs and the files in Dir. Zero sets no limit.
 	DiskQuota int64
 
 	Now func() time.Time // default time.Now
