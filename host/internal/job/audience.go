@@ -115,6 +115,7 @@ func (s *Service) watch(ctx context.Context, from uint64, ended chan<- struct{})
 				break
 			}
 			from = c.Revision
+			c.Job.Expires = s.expires(c.Job)
 			s.live.tell(c)
 		}
 		for ctx.Err() == nil {
@@ -186,6 +187,7 @@ func (s *Service) lookAgain(ctx context.Context) (uint64, error) {
 			continue
 		}
 		j, err := s.Store.Get(ctx, t.jobID)
+		j.Expires = s.expires(j)
 		switch {
 		case errors.Is(err, ErrNoSuchJob), errors.Is(err, ErrGone):
 			t.remove(t.now(), newest)

@@ -21,6 +21,7 @@ func (s *Service) Listen(ctx context.Context, id string, from *Place) (Listener,
 	if err != nil {
 		return nil, err
 	}
+	j.Expires = s.expires(j)
 	if j.Status.Final() {
 		return listenToEnd(j, from)
 	}
@@ -33,6 +34,7 @@ func (s *Service) Listen(ctx context.Context, id string, from *Place) (Listener,
 		s.leave(t)
 		return nil, err
 	}
+	j.Expires = s.expires(j)
 	if t.offer(j) {
 		s.live.end(t)
 	}
@@ -67,7 +69,7 @@ func (s *Service) ListenAll(ctx context.Context, f Filter, from *Place) (Listene
 		return nil, err
 	}
 	v := t.view.Load()
-	l := &listListener{topic: t, more: v.more, store: s.Store, filter: f, place: v.place, close: sync.OnceFunc(func() { s.leave(t) })}
+	l := &listListener{topic: t, more: v.more, store: s.Store, expires: s.expires, filter: f, place: v.place, close: sync.OnceFunc(func() { s.leave(t) })}
 	if from != nil {
 		l.place = *from
 	}

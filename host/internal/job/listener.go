@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"time"
 )
 
 // Listener is told what happens to a job, or to all. It is for one goroutine.
@@ -100,13 +101,13 @@ func (v *view) above(at Place) []*Notice {
 
 // listListener listens to the changes of all jobs.
 type listListener struct {
-	topic  *topic
-	more   <-chan struct{}
-	store  Store
-	filter Filter
-	place  Place
-	reset  bool // before all others
-	close  func()
+	topic   *topic
+	more    <-chan struct{}
+	store   Store
+	expires func(Job) time.Time
+	filter  Filter
+	place   Place
+	close   func()
 }
 
 func (l *listListener) More() <-chan struct{} { return l.more }
@@ -123,8 +124,8 @@ const atOnce = 128
 func (l *listListener) Next(ctx context.Context) (news []*Notice, last bool, err error) {
 	v := l.topic.view.Load()
 	l.more = v.more
-	if l.reset || l.place.Revision > v.place.Revision { // a place that is not of this store
-		l.reset, l.place = false, v.place
+	if l.place.Revision > v.place.Revision { // not of this store
+		l.place = v.place
 		return []*Notice{{Kind: ResetNotice, Place: v.place}}, v.ended, nil
 	}
 	if l.place.Revision < v.dropped.Revision && !v.ended {
@@ -163,6 +164,7 @@ func (l *listListener) catchUp(ctx context.Context, v *view) (news []*Notice, er
 			return nil, fmt.Errorf("watch jobs: %w", err)
 		}
 		l.place.Revision = c.Revision
+		c.Job.Expires = l.expires(c.Job)
 		if n := noticeOf(c); l.filter.Matches(&n.Job) {
 			news = append(news, n)
 		}
