@@ -99,9 +99,10 @@ func readFrame(in *bufio.Reader) (*badger.Entry, error) {
 func checkEntry(e *badger.Entry) error {
 	kind := e.Key[0]
 	switch kind {
-	case jobPrefix, orderPrefix, outputPrefix, deliveryPrefix:
+	case jobPrefix, orderPrefix, outputPrefix, deliveryPrefix,
+		activePrefix, statusPrefix, processPrefix, bothPrefix, equalPrefix, tombstonePrefix:
 	default:
-		return nil // neither read as text nor as a path
+		return nil // no id is read from it
 	}
 	if len(e.Key) < 1+len(id{}) {
 		return fmt.Errorf("key %q has no job", e.Key)
@@ -118,9 +119,11 @@ func checkEntry(e *badger.Entry) error {
 		return checkOrder(i, e.Value)
 	case outputPrefix:
 		return checkOutput(i, e.Value)
+	case deliveryPrefix:
+		var d job.Delivery
+		return json.Unmarshal(e.Value, &d)
 	}
-	var d job.Delivery
-	return json.Unmarshal(e.Value, &d)
+	return nil // neither read as text nor as a path
 }
 
 // checkOrder lets an order name files in the directory of its job's inputs only.

@@ -250,6 +250,8 @@ func TestALoaderRefusesWhatCouldDoHarm(t *testing.T) {
 		"a record that is cut off":    {frame(jobKey(i), "1"), "cut off"},
 		"a status that is none":       {record("lost"), "cannot be stored"},
 		"a key without a job":         {frame([]byte("j1"), "x"), "has no job"},
+		"an active job without an id": {frame([]byte("a1"), ""), "has no job"},
+		"a removed job without an id": {frame([]byte("d1"), ""), "has no job"},
 		"a huge key":                  {[]byte{0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0}, "an entry has a key of"},
 		"an empty key":                {frame(nil, "x"), "an entry has a key of 0"},
 		"a frame that is cut off":     {record("accepted")[:20], "unexpected EOF"},
