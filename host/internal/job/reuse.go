@@ -115,7 +115,7 @@ func (s *Service) showAgain(p *Process, id string, o Order, e *earlier) *Executi
 }
 
 // recordAgain makes a job of its own that ends at once with the outputs, whose
-// files it shares. Should the host die meanwhile, it is run like any other.
+// files it shares. Should the host die meanwhile, the next settles it like any other.
 func (s *Service) recordAgain(ctx context.Context, p *Process, id string, o Order, e *earlier, mode Mode) (*Execution, error) {
 	defer s.removeDir(id)
 	if err := s.overQuota(); err != nil {

@@ -168,21 +168,8 @@ func (k *keeper) check(rt *rapid.T) {
 				var e edit
 				e.account(&j, 1)
 				counted.add(e.usage)
-				for _, own := range append(indexKeys(i, &j), jobKey(i), orderKey(i)) {
+				for _, own := range keysOf(txn, i, &j) {
 					want[string(own)] = true
-				}
-				for name := range j.Outputs {
-					want[string(outputKey(i, name))] = true
-				}
-				for _, event := range job.AllEvents() {
-					d, err := readDelivery(txn, i, event)
-					if err != nil {
-						continue
-					}
-					want[string(deliveryKey(i, event))] = true
-					if d.State == job.Pending {
-						want[string(pendingKey(i, &d))] = true
-					}
 				}
 			}
 			found[string(key)] = true
@@ -210,6 +197,25 @@ func (k *keeper) check(rt *rapid.T) {
 	if !reflect.DeepEqual(k.usage, counted) {
 		rt.Errorf("counted in memory %v, want %v", k.usage, counted)
 	}
+}
+
+// keysOf returns the keys that a job has.
+func keysOf(txn *badger.Txn, i id, j *job.Job) [][]byte {
+	keys := append(indexKeys(i, j), jobKey(i), orderKey(i))
+	for name := range j.Outputs {
+		keys = append(keys, outputKey(i, name))
+	}
+	for _, event := range job.AllEvents() {
+		d, err := readDelivery(txn, i, event)
+		if err != nil {
+			continue
+		}
+		keys = append(keys, deliveryKey(i, event))
+		if d.State == job.Pending {
+			keys = append(keys, pendingKey(i, &d))
+		}
+	}
+	return keys
 }
 
 func without(a, b map[string]bool) (left [][]byte) {
