@@ -9,7 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"geomill/sdk/wire"
 )
@@ -34,9 +35,8 @@ type process struct {
 
 // ticksAt returns a moment as process.born counts it, rounded down.
 func ticksAt(t time.Time) uint64 {
-	const boottime = 7 // CLOCK_BOOTTIME
-	var now syscall.Timespec
-	syscall.Syscall(syscall.SYS_CLOCK_GETTIME, boottime, uintptr(unsafe.Pointer(&now)), 0)
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // Linux has it
 	return uint64(max(time.Duration(now.Nano())-time.Since(t), 0) / clockTick)
 }
 
