@@ -224,6 +224,28 @@ func (o Order) wantsReference() bool {
 	return false
 }
 
+// outcome is what an attempt came to.
+type outcome struct {
+	outputs map[string]Value
+	err     error
+}
+
+// begin starts the attempt of a job that is recorded as running. The outcome has
+// to be awaited.
+func (s *Service) begin(ctx context.Context, j Job, o Order, p *Process, u *running) <-chan outcome {
+	u.job = &j
+	if u.onProgress = s.onProgress(j, o); u.onProgress != nil {
+		u.onProgress()
+	}
+	s.observe(u, j)
+	done := make(chan outcome, 1)
+	go func() {
+		outputs, err := s.attempt(ctx, j, o, p, u)
+		done <- outcome{outputs, err}
+	}()
+	return done
+}
+
 // own runs one attempt of a recorded job, from accepted on, and writes how it
 // ended. It returns the job as it then is.
 func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) Job {
@@ -239,21 +261,7 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 		s.live.settle(u, j)
 		return j
 	}
-	started := j
-	u.job = &started
-	if u.onProgress = s.onProgress(j, o); u.onProgress != nil {
-		u.onProgress()
-	}
-	s.observe(u, j)
-	type outcome struct {
-		outputs map[string]Value
-		err     error
-	}
-	done := make(chan outcome, 1)
-	go func(j Job) {
-		outputs, err := s.attempt(ctx, j, o, p, u)
-		done <- outcome{outputs, err}
-	}(j)
+	done := s.begin(ctx, j, o, p, u)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	news, due := u.news, (<-chan time.Time)(nil)
