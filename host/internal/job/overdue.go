@@ -79,20 +79,33 @@ func (o *overdue) passed(id string, now time.Duration) bool {
 	return d != nil && now >= d.at
 }
 
-// next returns a job whose time has come, and forgets it, or how long none will be.
-func (o *overdue) next(now time.Duration) (id string, wait time.Duration) {
+// next returns the deadline of a job whose time has come, or how long none will be.
+func (o *overdue) next(now time.Duration) (d *deadline, wait time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.byTime) == 0 {
-		return "", clockPatience
+		return nil, clockPatience
 	}
 	first := o.byTime[0]
 	if wait := first.at - now; wait > 0 {
-		return "", min(wait, clockPatience)
+		return nil, min(wait, clockPatience)
 	}
-	heap.Pop(&o.byTime)
-	delete(o.jobs, first.id)
-	return first.id, 0
+	return first, 0
+}
+
+// settle forgets a deadline, or postpones it, unless that was done meanwhile.
+func (o *overdue) settle(d *deadline, again time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.jobs[d.id] != d:
+	case again > 0:
+		d.at = again
+		heap.Fix(&o.byTime, d.place)
+	default:
+		heap.Remove(&o.byTime, d.place)
+		delete(o.jobs, d.id)
+	}
 }
 
 const (
@@ -108,12 +121,14 @@ func (s *Service) expire(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		id, wait := s.overdue.next(s.Elapsed())
-		if id != "" {
-			if err := s.expireJob(ctx, id); err != nil {
-				s.Logger.Error("job that waited too long", "job", id, "error", err)
-				s.overdue.watch(id, s.Elapsed()+expireAgain)
+		d, wait := s.overdue.next(s.Elapsed())
+		if d != nil {
+			var again time.Duration
+			if err := s.expireJob(ctx, d.id); err != nil {
+				s.Logger.Error("job that waited too long", "job", d.id, "error", err)
+				again = s.Elapsed() + expireAgain
 			}
+			s.overdue.settle(d, again)
 			continue
 		}
 		timer.Reset(wait)

@@ -1,6 +1,8 @@
 package job_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -38,4 +40,63 @@ func TestAJobWaitsNoLongerWhenTheClockGoesBack(t *testing.T) {
 	b.submit(t, of("p", async(`"another, which has the service look"`)))
 	close(g.open)
 	b.reaches(t, waiting, ogc.Failed)
+}
+
+func TestAJobThatHasStartedOnceMayWaitForItsNextAttempt(t *testing.T) {
+	t.Parallel()
+	var clock *clocks
+	b, c := retaining(t, job.Retention{}, func(c *job.Config) {
+		c.QueueTimeout = time.Hour
+		c.Executor = executor(func(_ context.Context, a job.Attempt, _ job.Events) (map[string]job.Value, error) {
+			if a.Number == 1 {
+				clock.pass(2 * time.Hour) // longer than it could have waited
+				return nil, &job.Failure{Kind: job.ProcessFailed, Detail: "not now", Retryable: true}
+			}
+			return map[string]job.Value{"out": a.Inputs["in"]}, nil
+		})
+		p := process(t)
+		p.Policy.RetryBackoff = 10 * time.Millisecond
+		c.Catalog = catalog{p}
+	})
+	clock = c
+	if j := b.reaches(t, b.submit(t, async(`"x"`)).ID, ogc.Successful); j.Attempt != 2 {
+		t.Errorf("attempt %d", j.Attempt)
+	}
+}
+
+func TestAJobThatIsDismissedBeforeItsNextAttemptNeverStartsAgain(t *testing.T) {
+	t.Parallel()
+	started := make(chan int, 10)
+	b := start(t, func(_ context.Context, a job.Attempt, _ job.Events) (map[string]job.Value, error) {
+		started <- a.Number
+		return nil, &job.Failure{Kind: job.ProcessFailed, Detail: "not now", Retryable: true}
+	}, func(c *job.Config) {
+		p := process(t)
+		p.Policy.RetryBackoff = 100 * time.Millisecond
+		c.Catalog = catalog{p}
+	})
+	id := b.submit(t, async(`"x"`)).ID
+	poll(t, func() error {
+		j, err := b.Job(t.Context(), id)
+		if err == nil && (j.Status != ogc.Accepted || j.Attempt != 1) {
+			err = errors.New("it waits not yet")
+		}
+		return err
+	})
+	if j, err := b.Dismiss(t.Context(), id); err != nil || j.Status != ogc.Dismissed {
+		t.Fatalf("%+v, %v", j, err)
+	}
+	next := b.submit(t, async(`"y"`)).ID // its second attempt comes later
+	b.reaches(t, next, ogc.Failed)
+	poll(t, func() error {
+		all, _, err := b.queue.Depth(t.Context(), "")
+		if err == nil && all != 0 {
+			err = errors.New("a ticket is left")
+		}
+		return err
+	})
+	if n := len(started); n != 3 {
+		t.Errorf("%d attempts, want 1 and 2", n)
+	}
+	b.reaches(t, id, ogc.Dismissed)
 }
