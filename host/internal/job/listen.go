@@ -23,7 +23,7 @@ func (s *Service) Listen(ctx context.Context, id string, from *Place) (Listener,
 	}
 	j.Expires = s.expires(j)
 	if j.Status.Final() {
-		return listenToEnd(j, from)
+		return s.listenToEnd(ctx, j, from)
 	}
 	t, err := s.join(ctx, id)
 	if err != nil {
@@ -35,28 +35,39 @@ func (s *Service) Listen(ctx context.Context, id string, from *Place) (Listener,
 		return nil, err
 	}
 	j.Expires = s.expires(j)
+	if err := s.beginLines(ctx, t); err != nil {
+		s.leave(t)
+		return nil, err
+	}
 	if t.offer(j) {
 		s.live.end(t)
 	}
 	v, j := t.open()
 	l := &jobListener{topic: t, more: v.more, place: v.place, number: v.end(), close: sync.OnceFunc(func() { s.leave(t) })}
 	if from != nil && from.Revision <= v.place.Revision {
-		l.place, l.number = *from, 0
+		l.place, l.number, l.lines = *from, 0, s.recall()
 	} else {
 		l.first = &Notice{Kind: StatusNotice, Place: v.place, Job: s.live.overlay(j, s.Now())}
 	}
 	return l, nil
 }
 
-// listenToEnd tells how a job has ended.
-func listenToEnd(j Job, from *Place) (Listener, error) {
+// listenToEnd tells how a job has ended, and who comes again the lines before.
+func (s *Service) listenToEnd(ctx context.Context, j Job, from *Place) (Listener, error) {
 	if from != nil && from.Revision == j.Revision {
 		return nil, ErrNothingMore
 	}
 	t := newTopic(j.ID, Place{})
+	if err := s.beginLines(ctx, t); err != nil {
+		return nil, err
+	}
 	t.offer(j)
 	v, _ := t.open()
-	return &jobListener{topic: t, more: v.more, close: func() {}}, nil
+	l := &jobListener{topic: t, more: v.more, place: Place{Line: v.place.Line}, close: func() {}}
+	if from != nil && from.Revision < j.Revision {
+		l.place, l.lines = *from, s.recall()
+	}
+	return l, nil
 }
 
 // ListenAll returns a listener to the changes of jobs that match: created, with

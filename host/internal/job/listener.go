@@ -31,6 +31,7 @@ type jobListener struct {
 	first  *Notice // before all others, or nil
 	number uint64  // of the notice that is next; 0: all above place
 	place  Place
+	lines  recall // for one that comes again; nil when there is nothing to be read
 	close  func()
 }
 
@@ -39,8 +40,13 @@ func (l *jobListener) Place() Place          { return l.place }
 func (l *jobListener) Close()                { l.close() }
 
 // Next implements Listener.
-func (l *jobListener) Next(context.Context) (news []*Notice, last bool, err error) {
+func (l *jobListener) Next(ctx context.Context) (news []*Notice, last bool, err error) {
 	v := l.topic.view.Load()
+	for l.lines != nil {
+		if news, err = l.recall(ctx, v); err != nil || len(news) > 0 {
+			return news, false, err
+		}
+	}
 	l.more = v.more
 	switch {
 	case l.number == 0:
@@ -56,6 +62,25 @@ func (l *jobListener) Next(context.Context) (news []*Notice, last bool, err erro
 	}
 	l.number, l.place = v.end(), v.place
 	return news, v.ended, nil
+}
+
+// recall reads from the log the lines that a topic does not keep any more, or
+// never had, some at a time.
+func (l *jobListener) recall(ctx context.Context, v *view) (news []*Notice, err error) {
+	until := max(v.unlogged, v.dropped.Line)
+	if l.place.Line >= until {
+		l.lines = nil
+		return nil, nil
+	}
+	news, now, all, err := l.lines(ctx, l.topic.jobID, l.place, until)
+	if err != nil {
+		return nil, err
+	}
+	l.more = alwaysMore
+	if l.place = now; all {
+		l.place.Line, l.lines = until, nil
+	}
+	return news, nil
 }
 
 // missed returns what a listener that was too slow is told of the notices that

@@ -31,6 +31,7 @@ type topic struct {
 	job      Job // as last told
 	place    Place
 	unlogged uint64
+	logged   bool      // a line was told
 	pending  []*Notice // not yet to be seen
 	progress int       // reports of progress among them
 	size     int       // of all notices, in bytes
@@ -49,7 +50,8 @@ type view struct {
 	notices []*Notice
 	dropped Place // of a listener that has all before base
 	place   Place // of one that has all
-	// unlogged is the number before that of the first line.
+	// unlogged is the number before that of the first line: those up to it are
+	// in the log only.
 	unlogged uint64
 	// status and progress are the newest of their kind, wherever they are.
 	status, progress numbered
@@ -69,6 +71,25 @@ func newTopic(jobID string, at Place) *topic {
 	t := &topic{jobID: jobID, place: at}
 	t.view.Store(&view{base: 1, dropped: at, place: at, more: make(chan struct{})})
 	return t
+}
+
+// begun says whether it is known how many lines the log has.
+func (t *topic) begun() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.place.Line != 0
+}
+
+// begin says how many lines the log of the job has already, unless the topic was
+// told one since.
+func (t *topic) begin(line uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.place.Line != 0 {
+		return
+	}
+	t.place.Line, t.unlogged = line, line
+	t.publish(t.view.Load().more)
 }
 
 // offer tells the status of a job, unless it was told or is no news: a running
@@ -142,10 +163,10 @@ func (t *topic) log(j Job, line LogLine) {
 			t.place.Line = t.unlogged
 		}
 		line.Seq = t.place.Line + 1
-	} else if t.place.Line == 0 {
-		t.unlogged = line.Seq - 1 // those before are in the log
+	} else if !t.logged {
+		t.unlogged = line.Seq - 1
 	}
-	t.place.Line = line.Seq
+	t.place.Line, t.logged = line.Seq, true
 	t.add(&Notice{Kind: LogNotice, Line: line})
 }
 
