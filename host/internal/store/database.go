@@ -31,6 +31,8 @@ const (
 	// Values up to this size live in the tables, which makes all of them do so:
 	// there is no value log to collect.
 	inTableSize = 1 << 20
+	// Opening and closing writes the memtables, and begins a new one.
+	openRoom = 4 * memTableSize
 )
 
 const minSkew = time.Second

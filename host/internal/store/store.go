@@ -44,6 +44,7 @@ type Config struct {
 	JobsDir string
 
 	freeSpace func(dir string) (uint64, error)
+	openRoom  uint64 // bytes; default: the constant
 }
 
 func (c *Config) setDefaults() error {
@@ -71,6 +72,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.MinFree == 0 {
 		c.MinFree = DefaultMinFree
+	}
+	if c.openRoom == 0 {
+		c.openRoom = openRoom
 	}
 	if c.freeSpace == nil {
 		c.freeSpace = freeSpace
@@ -153,6 +157,9 @@ func (s *Store) open() (err error) {
 	if s.lock, err = lockDir(s.config.Dir); err != nil {
 		return err
 	}
+	if err := s.checkRoom(); err != nil {
+		return err
+	}
 	if s.db, err = badger.Open(databaseOptions(s.path(databaseDir), s.log)); err != nil {
 		return err
 	}
@@ -214,6 +221,11 @@ func (s *Store) shut() error {
 	s.readers.Lock()
 	s.readersOut = true
 	s.readers.Unlock()
+	if err := s.checkRoom(); err != nil {
+		// The next start reads the log of the database. Until this process has
+		// ended nobody else may, so the lock stays too.
+		return fmt.Errorf("close store: left as it is: %w", err)
+	}
 	if err := s.release(); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
@@ -239,6 +251,17 @@ func (s *Store) view(read func(txn *badger.Txn) error) error {
 		return ErrClosed
 	}
 	return s.db.View(read)
+}
+
+// checkRoom refuses to open or close a database without the space that this takes:
+// what is in memtables is written into tables then, and what does not find its
+// place in a mapped file ends the process.
+func (s *Store) checkRoom() error {
+	free, err := freeSpace(s.config.Dir)
+	if err == nil && free < s.config.openRoom {
+		err = fmt.Errorf("%w: disk is almost full: %d bytes are free at %s, %d are needed", job.ErrNoSpace, free, s.config.Dir, s.config.openRoom)
+	}
+	return err
 }
 
 func freeSpace(dir string) (uint64, error) {
