@@ -210,8 +210,9 @@ func (s *Store) add(b *batch, w *write, free uint64) *batch {
 		w.done <- err
 		return b
 	}
-	if free < w.room {
-		w.done <- fmt.Errorf("%w: disk is almost full: %d bytes are free at %s, %d are needed", job.ErrNoSpace, free, s.config.Dir, w.room)
+	// Even what removes something may fill a memtable, which is then written.
+	if need := max(w.room, s.config.openRoom/2); free < need {
+		w.done <- fmt.Errorf("%w: disk is almost full: %d bytes are free at %s, %d are needed", job.ErrNoSpace, free, s.config.Dir, need)
 		return b
 	}
 	e, err := w.plan(b)

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"geomill/host/internal/job"
@@ -38,5 +39,22 @@ func TestADatabaseOnAFullDiskIsLeftAsItIs(t *testing.T) {
 	}
 	if _, err := open(t, c).Get(ctx(t), j.ID); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestNothingIsWrittenWhereAMemtableWouldNotFit(t *testing.T) {
+	t.Parallel()
+	const room = 32 << 20
+	var free atomic.Uint64
+	free.Store(noDisk)
+	s := open(t, Config{Dir: t.TempDir(), openRoom: room, freeSpace: func(string) (uint64, error) { return free.Load(), nil }})
+	j := created(t, s)
+	free.Store(room/2 - 1)
+	if err := s.Delete(ctx(t), j.ID, j.Revision); !errors.Is(err, job.ErrNoSpace) {
+		t.Errorf("Delete: %v", err)
+	}
+	free.Store(room / 2)
+	if err := s.Delete(ctx(t), j.ID, j.Revision); err != nil {
+		t.Errorf("Delete: %v", err)
 	}
 }

@@ -253,7 +253,7 @@ func TestAlmostFullDiskRefusesWhatGrows(t *testing.T) {
 	t.Parallel()
 	free := make(chan uint64, 1)
 	free <- 1 << 40
-	c := Config{Dir: t.TempDir(), MinFree: 1000, freeSpace: func(string) (uint64, error) {
+	c := Config{Dir: t.TempDir(), MinFree: 1000, openRoom: 1, freeSpace: func(string) (uint64, error) {
 		n := <-free
 		free <- n
 		return n, nil
