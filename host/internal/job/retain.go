@@ -134,19 +134,20 @@ func (s *Service) keepQuota(ctx context.Context) error {
 	if s.DiskQuota <= 0 {
 		return nil
 	}
-	s.retaining.dirs.Store(dirSize(s.Dir))
-	over := func() int64 {
+	over := func() int64 { // as it is now: jobs end, and their directories go, meanwhile
+		s.retaining.dirs.Store(dirSize(s.Dir))
 		return s.Archive.Usage().Bytes() + s.retaining.dirs.Load() - s.DiskQuota
 	}
-	full := over() > 0
-	for more := true; full && more; full = over() > 0 { // jobs end meanwhile
+	above := over()
+	for more := true; above > 0 && more; above = over() {
 		u := s.Archive.Usage()
 		groups := sortedGroups(u)
-		if err := s.trim(ctx, groups, Kept{Bytes: max(over(), 0)}); err != nil {
+		if err := s.trim(ctx, groups, Kept{Bytes: above}); err != nil {
 			return err
 		}
 		more = sum(s.Archive.Usage(), groups).Jobs < sum(u, groups).Jobs
 	}
+	full := above > 0
 	if was := s.retaining.full.Swap(full); full && !was {
 		s.Logger.Warn("the disk quota is used up by jobs that cannot be removed: new ones are refused", "bytes", s.DiskQuota)
 	}
