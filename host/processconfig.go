@@ -33,7 +33,7 @@ type ProcessConfig struct {
 	RetryOn *[]string `yaml:"retry-on"`
 	// Priority is that of jobs whose clients ask for none.
 	Priority *Priority `yaml:"priority"`
-	// QueueTimeout is how long a job may wait for its start.
+	// QueueTimeout is how long a job may wait for its start; 0 is for ever.
 	QueueTimeout *time.Duration `yaml:"queue-timeout"`
 	// Deterministic says that equal inputs give equal outputs.
 	Deterministic *bool `yaml:"deterministic"`
@@ -59,7 +59,9 @@ func (c Config) policy(id string, p job.Policy) job.Policy {
 		}
 		override(&p.Deterministic, set.Deterministic)
 		override(&p.Priority, set.Priority)
-		override(&p.QueueTimeout, set.QueueTimeout)
+		if set.QueueTimeout != nil {
+			p.QueueTimeout = set.QueueTimeout
+		}
 	}
 	return p
 }

@@ -28,7 +28,7 @@ func TestTheOperatorDecidesOverTheAuthor(t *testing.T) {
 	}
 	want.Timeout, want.RetryAttempts, want.Deterministic = time.Second, 0, false
 	want.MaxTimeout, want.RetryBackoff, want.RetryOn = time.Hour, time.Minute, []job.FailureKind{job.OutOfMemory, job.TimedOut}
-	want.Priority, want.QueueTimeout = job.Low, time.Minute
+	want.Priority, want.QueueTimeout = job.Low, new(time.Minute)
 	if d := cmp.Diff(want, c.policy("buffer", wish)); d != "" {
 		t.Error(d)
 	}

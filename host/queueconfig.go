@@ -40,8 +40,8 @@ func (p ProcessConfig) validateQueue(at func(key string) string, fault func(key,
 	if p.Priority != nil && !p.Priority.Valid() {
 		fault(at("priority"), "%q is not high, normal or low", *p.Priority)
 	}
-	if p.QueueTimeout != nil && *p.QueueTimeout <= 0 {
-		fault(at("queue-timeout"), "%s is not a duration above zero", *p.QueueTimeout)
+	if p.QueueTimeout != nil && *p.QueueTimeout < 0 {
+		fault(at("queue-timeout"), "%s is negative", *p.QueueTimeout)
 	}
 }
 

@@ -12,12 +12,12 @@ func TestWhatIsWrongWithTheQueueIsNamed(t *testing.T) {
 	t.Parallel()
 	c := Default()
 	c.QueueLimitPerCaller, c.QueueTimeout, c.CallerHeader = -1, -time.Second, "X Caller"
-	c.Processes = map[string]ProcessConfig{"a": {Priority: new(job.Priority("urgent")), QueueTimeout: new(time.Duration)}}
+	c.Processes = map[string]ProcessConfig{"a": {Priority: new(job.Priority("urgent")), QueueTimeout: new(-time.Second)}}
 	err := c.Validate()
 	for _, want := range []string{
 		"queue-limit-per-caller: -1 is negative", "queue-timeout: -1s is negative", `caller-header: "X Caller" is not the name of a header`,
 		"caller-header: is believed from trusted-proxies only", `processes.a.priority: "urgent" is not high, normal or low`,
-		"processes.a.queue-timeout: 0s is not a duration above zero",
+		"processes.a.queue-timeout: -1s is negative",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)

@@ -24,16 +24,16 @@ const (
 
 // Policy is how a process is run: the author's wish, as the operator allows it.
 type Policy struct {
-	Isolation      Isolation     `json:"isolation,omitempty"`
-	MaxConcurrency int           `json:"maxConcurrency,omitempty"` // 0: no limit of its own
-	Timeout        time.Duration `json:"timeout,omitempty"`        // of one attempt; 0: the host's
-	MaxTimeout     time.Duration `json:"maxTimeout,omitempty"`     // that a request may ask for; 0: the host's
-	RetryAttempts  int           `json:"retryAttempts,omitempty"`  // further attempts
-	RetryBackoff   time.Duration `json:"retryBackoff,omitempty"`   // before the second attempt; 0: 1 s
-	RetryOn        []FailureKind `json:"retryOn,omitzero"`         // of RetryCauses; nil: DefaultRetryOn
-	Deterministic  bool          `json:"deterministic,omitempty"`
-	Priority       Priority      `json:"priority,omitempty"`     // of jobs that ask for none
-	QueueTimeout   time.Duration `json:"queueTimeout,omitempty"` // longest wait for the first start; 0: the host's
+	Isolation      Isolation      `json:"isolation,omitempty"`
+	MaxConcurrency int            `json:"maxConcurrency,omitempty"` // 0: no limit of its own
+	Timeout        time.Duration  `json:"timeout,omitempty"`        // of one attempt; 0: the host's
+	MaxTimeout     time.Duration  `json:"maxTimeout,omitempty"`     // that a request may ask for; 0: the host's
+	RetryAttempts  int            `json:"retryAttempts,omitempty"`  // further attempts
+	RetryBackoff   time.Duration  `json:"retryBackoff,omitempty"`   // before the second attempt; 0: 1 s
+	RetryOn        []FailureKind  `json:"retryOn,omitzero"`         // of RetryCauses; nil: DefaultRetryOn
+	Deterministic  bool           `json:"deterministic,omitempty"`
+	Priority       Priority       `json:"priority,omitempty"`     // of jobs that ask for none
+	QueueTimeout   *time.Duration `json:"queueTimeout,omitempty"` // longest wait for the first start, 0 for ever; nil: the host's
 }
 
 // Process is a process that can be executed: its description, ready to check

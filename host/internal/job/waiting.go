@@ -31,8 +31,8 @@ func (s *Service) wishes(j Job, p *Process, r Request) Job {
 		}
 	}
 	wait := s.QueueTimeout
-	if p.Policy.QueueTimeout > 0 {
-		wait = p.Policy.QueueTimeout
+	if p.Policy.QueueTimeout != nil {
+		wait = *p.Policy.QueueTimeout
 	}
 	if wait > 0 {
 		j.StartBy = due.Add(wait)

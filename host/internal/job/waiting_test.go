@@ -148,7 +148,7 @@ func TestJobThatWaitsTooLongFailsAndNeverStarts(t *testing.T) {
 		change func(*job.Config)
 	}{
 		{"the limit of the host", func(c *job.Config) { c.QueueTimeout = 30 * time.Millisecond }},
-		{"the limit of the process", offering(t, map[string]job.Policy{"p": {QueueTimeout: 30 * time.Millisecond}})},
+		{"the limit of the process", offering(t, map[string]job.Policy{"p": {QueueTimeout: new(30 * time.Millisecond)}})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -170,6 +170,15 @@ func TestJobThatWaitsTooLongFailsAndNeverStarts(t *testing.T) {
 				t.Error("the job started")
 			}
 		})
+	}
+}
+
+func TestAProcessMayWaitForEverWhereOthersMayNot(t *testing.T) {
+	t.Parallel()
+	b := start(t, echo, offering(t, map[string]job.Policy{"p": {QueueTimeout: new(time.Duration)}}),
+		func(c *job.Config) { c.QueueTimeout = time.Hour })
+	if j := b.reaches(t, b.submit(t, async(`"x"`)).ID, ogc.Successful); !j.StartBy.IsZero() {
+		t.Errorf("it has to start by %s", j.StartBy)
 	}
 }
 
