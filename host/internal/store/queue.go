@@ -132,13 +132,19 @@ func (q *Queue) waiting() int { return len(q.delayed) + q.due.size() }
 func (q *Queue) wait(t *ticket, now, due time.Time) {
 	q.callers[t.Caller]++
 	if due.After(now) {
-		q.entered++
-		t.at, t.order = due, q.entered
-		heap.Push(&q.delayed, t)
+		q.delay(t, now, due)
 	} else {
 		q.due.join(t)
 	}
 	q.wake()
+}
+
+// delay has a ticket wait until due. A time that a client named is that of a
+// clock on the wall; here it becomes one that nobody can set, as the others are.
+func (q *Queue) delay(t *ticket, now, due time.Time) {
+	q.entered++
+	t.at, t.order = now.Add(due.Sub(now)), q.entered
+	heap.Push(&q.delayed, t)
 }
 
 // drop takes a waiting ticket out of where it waits.
@@ -167,7 +173,11 @@ func (q *Queue) wake() {
 // holder has renewed.
 func (q *Queue) advance(now time.Time) {
 	for len(q.delayed) > 0 && !now.Before(q.delayed[0].at) {
-		q.due.join(heap.Pop(&q.delayed).(*ticket))
+		if t := heap.Pop(&q.delayed).(*ticket); t.NotBefore.After(now) { // the clock was set back
+			q.delay(t, now, t.NotBefore)
+		} else {
+			q.due.join(t)
+		}
 	}
 	for len(q.leased) > 0 && !now.Before(q.leased[0].at) {
 		t := heap.Pop(&q.leased).(*ticket)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,5 +118,21 @@ func BenchmarkQueue(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A time without a monotonic reading would be compared by the wall clock, and
+// hold up those after it when that is set back.
+func TestWhatIsDelayedWaitsByAClockThatNobodySets(t *testing.T) {
+	t.Parallel()
+	q := NewQueue(QueueConfig{})
+	defer q.Close()
+	wall := time.Now().Add(time.Hour).Round(0)
+	if err := q.Enqueue(t.Context(), job.Ticket{JobID: "j", ProcessID: "p", NotBefore: wall}); err != nil {
+		t.Fatal(err)
+	}
+	at := q.delayed[0].at
+	if !strings.Contains(at.String(), " m=") || at.Sub(wall).Abs() > time.Second {
+		t.Errorf("it waits until %s, want %s", at, wall)
 	}
 }
