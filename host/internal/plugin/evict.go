@@ -110,7 +110,7 @@ func (in *instance) strays(jobID string, begun time.Time) bool {
 	for deadline := time.Now().Add(strayPatience); ; {
 		left := in.conn.child.offspring(begun)
 		if slices.ContainsFunc(left, func(p process) bool { return p.job == jobID }) {
-			hunt(in.log, func(p process) bool { return p.instance == in.conn.child.mark && p.job == jobID })
+			hunt(in.log, func(p process) bool { return p.bears(in.conn.child.mark) && p.job == jobID })
 		}
 		if !slices.ContainsFunc(left, func(p process) bool { return p.job == "" }) {
 			return false

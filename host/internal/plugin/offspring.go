@@ -33,6 +33,10 @@ type process struct {
 	job         string // the mark of the job that it was started for
 }
 
+// bears reports whether a process has the mark of an instance. No mark is none:
+// else it would be that of everybody's processes.
+func (p process) bears(mark string) bool { return mark != "" && p.instance == mark }
+
 // ticksAt returns a moment as process.born counts it, rounded down.
 func ticksAt(t time.Time) uint64 {
 	var now unix.Timespec
@@ -213,7 +217,7 @@ func (c *child) huntOffspring() {
 	kin := c.kin
 	c.mu.Unlock()
 	hunt(c.console.log, func(p process) bool {
-		return p.instance == c.mark || slices.ContainsFunc(kin, func(k process) bool { return k.pid == p.pid && k.born == p.born })
+		return p.bears(c.mark) || slices.ContainsFunc(kin, func(k process) bool { return k.pid == p.pid && k.born == p.born })
 	})
 }
 
@@ -221,7 +225,7 @@ func (c *child) huntOffspring() {
 // there at a time.
 func (c *child) offspring(since time.Time) []process {
 	pid, first := c.pid(), ticksAt(since)
-	found := family((&census{}).take(), func(p process) bool { return p.pid == pid || p.instance == c.mark })
+	found := family((&census{}).take(), func(p process) bool { return p.pid == pid || p.bears(c.mark) })
 	return slices.DeleteFunc(found, func(p process) bool { return p.pid == pid || p.born < first })
 }
 

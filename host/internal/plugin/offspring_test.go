@@ -283,3 +283,10 @@ func BenchmarkCensus(b *testing.B) {
 		c.take()
 	}
 }
+
+func TestAProcessWithoutAMarkIsNobodys(t *testing.T) {
+	t.Parallel()
+	if (process{pid: 1}).bears("") || (process{instance: "a"}).bears("b") || !(process{instance: "a"}).bears("a") {
+		t.Error("a mark is taken for another")
+	}
+}
