@@ -124,6 +124,10 @@ type Config struct {
 	// outputs are refused.
 	MinFree int64 `yaml:"min-free"`
 
+	// PluginConfig is what the operator decides about single plugins, by name in
+	// the plugins directory, and about all others, by AllPlugins.
+	PluginConfig map[string]PluginConfig `yaml:"plugin-config"`
+
 	// Processes is what the operator decides about single processes, by id,
 	// and about all others, by AllProcesses.
 	Processes map[string]ProcessConfig `yaml:"processes"`
@@ -227,6 +231,7 @@ func (c Config) Validate() error {
 	c.validateNumbers(fault)
 	c.validateQueue(fault)
 	c.validateProcesses(fault)
+	c.validatePlugins(fault)
 	return errors.Join(faults...)
 }
 

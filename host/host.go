@@ -91,7 +91,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	p := &parts{config: c, log: log}
 	pygeoapi := slices.Contains(c.Compat, CompatPygeoapi)
 	if p.plugins, err = plugin.New(plugin.Config{
-		Dir: c.Plugins, CacheDir: dir("cache"), CheckJSON: api.CheckJSON, Policy: c.policy, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
+		Dir: c.Plugins, CacheDir: dir("cache"), CheckJSON: api.CheckJSON, Policy: c.policy, Options: c.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
 		HideStderr: !c.ShowStderr,
 	}); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)

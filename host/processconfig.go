@@ -16,6 +16,10 @@ const AllProcesses = "*"
 // ProcessConfig is what the operator decides about a process. What is left out
 // is as its author wishes, or else as the host has it for all.
 type ProcessConfig struct {
+	// Isolation is how its jobs are kept apart: shared (one instance of the
+	// plugin runs many), exclusive (an instance runs one at a time) or job (an
+	// instance runs one and ends).
+	Isolation *job.Isolation `yaml:"isolation"`
 	// Timeout is how long an attempt may take.
 	Timeout *time.Duration `yaml:"timeout"`
 	// Slots is how many of its jobs run at once; 0 sets no limit of its own.
@@ -46,6 +50,7 @@ type ProcessConfig struct {
 func (c Config) policy(id string, p job.Policy) job.Policy {
 	for _, key := range []string{AllProcesses, id} {
 		set := c.Processes[key]
+		override(&p.Isolation, set.Isolation)
 		override(&p.Timeout, set.Timeout)
 		override(&p.MaxConcurrency, set.Slots)
 		override(&p.MaxTimeout, set.MaxTimeout)
@@ -85,6 +90,7 @@ func (c Config) validateProcesses(fault func(key, format string, args ...any)) {
 				fault(at(d.key), "%s is not a duration above zero", *d.value)
 			}
 		}
+		validateIsolation(p.Isolation, func(format string, args ...any) { fault(at("isolation"), format, args...) })
 		if p.RetryOn != nil {
 			for _, cause := range *p.RetryOn {
 				if !slices.Contains(job.RetryCauses(), job.FailureKind(cause)) {

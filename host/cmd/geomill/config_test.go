@@ -75,6 +75,9 @@ var every = map[string]string{
 // lists are the keys with a list of values.
 var lists = []string{"plugin-env", "compat", "trusted-proxies", "cors-origins", "reference-schemes", "reference-allow", "reference-deny"}
 
+// fileOnly are the fields of the configuration that no flag sets.
+var fileOnly = []string{"Title", "Description", "CallbackSecret", "PluginConfig", "Processes"}
+
 func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
 	var text strings.Builder
 	var flags []string
@@ -106,7 +109,7 @@ func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
 	got, standard := reflect.ValueOf(byFlag), reflect.ValueOf(host.Default())
 	for i := range got.NumField() {
 		f := got.Type().Field(i)
-		if fileOnly := f.Name == "Title" || f.Name == "Description" || f.Name == "CallbackSecret" || f.Name == "Processes"; !fileOnly && reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface()) {
+		if !slices.Contains(fileOnly, f.Name) && reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface()) {
 			t.Errorf("%s keeps its default", f.Name)
 		}
 	}

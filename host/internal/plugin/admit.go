@@ -38,14 +38,15 @@ func (h *Host) admit(ctx context.Context, c candidate, replaces bool) (*version,
 }
 
 func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bool) (*version, error) {
+	o := h.cfg.optionsOf(exe.name)
 	d, known := h.cache.describe(exe.hash)
 	if !known {
 		var err error
-		if d, err = h.interrogate(ctx, exe); err != nil {
+		if d, err = h.interrogate(ctx, exe, o); err != nil {
 			return nil, err
 		}
 	}
-	list, refused := processesOf(d, exe.hash, h.cfg.decide)
+	list, refused := processesOf(d, exe.hash, h.cfg.decider(o))
 	if len(refused) > 0 && (replaces || len(list) == 0) {
 		return nil, errors.New(refused[0].Reason)
 	}
@@ -53,7 +54,7 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bo
 		return nil, errors.New("offers no process")
 	}
 	h.cache.put(exe.path, exe.id, exe.hash, d)
-	v := &version{exe: exe, description: d, refused: refused, sup: newSupervisor(h.launcher, exe), admitted: time.Now()}
+	v := &version{exe: exe, description: d, refused: refused, sup: newSupervisor(h.launcher, exe, o), admitted: time.Now()}
 	for _, p := range list {
 		v.offers = append(v.offers, newOffer(p, v.sup))
 	}
@@ -61,8 +62,8 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bo
 }
 
 // interrogate starts a plugin once to ask what it is and offers.
-func (h *Host) interrogate(ctx context.Context, exe *executable) (description, error) {
-	conn, err := h.launcher.start(ctx, exe)
+func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, error) {
+	conn, err := h.launcher.start(ctx, exe, o)
 	if err != nil {
 		return description{}, err
 	}

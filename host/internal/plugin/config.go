@@ -31,7 +31,11 @@ type Config struct {
 	// Policy is what the operator makes of what the author of a process
 	// wishes; nil takes every wish.
 	Policy func(processID string, wish job.Policy) job.Policy
-	Log    *slog.Logger
+	// Options is what the operator decides about a plugin, by its name in Dir;
+	// nil decides nothing. It may answer otherwise later: an admitted version
+	// keeps the answer that it was admitted with.
+	Options func(file string) Options
+	Log     *slog.Logger
 	// CheckJSON reads to the end of what is to be one JSON value and says what
 	// is wrong with it, in memory that does not grow with it. Files that a
 	// plugin declares as JSON pass it, since they go into documents as they

@@ -48,12 +48,12 @@ func TestStartsAndStopsLeaveNothing(t *testing.T) {
 		cycles = 10
 	}
 	cycle := func() {
-		conn, err := l.start(t.Context(), exe)
+		conn, err := l.start(t.Context(), exe, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		conn.stop(nil, l.cfg.TermAfter, l.cfg.KillAfter)
-		if _, err := broken.start(t.Context(), bad); err == nil {
+		if _, err := broken.start(t.Context(), bad, Options{}); err == nil {
 			t.Fatal("it started")
 		}
 	}
@@ -112,7 +112,7 @@ func BenchmarkStart(b *testing.B) {
 	b.Run("instance", func(b *testing.B) {
 		l, exe := launch(b, "chaos")
 		for b.Loop() {
-			conn, err := l.start(b.Context(), exe)
+			conn, err := l.start(b.Context(), exe, Options{})
 			if err != nil {
 				b.Fatal(err)
 			}

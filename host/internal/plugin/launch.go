@@ -31,14 +31,15 @@ type launcher struct {
 // connection is a started plugin, connected and identified. Its owner ends it
 // with stop or kill, exactly one of them.
 type connection struct {
-	child  *child
-	plugin *goplugin.Client
-	client *wire.Client
-	dialed dialed
-	synced []*stream // what the plugin's SDK passes on of its standard streams
-	info   wire.Info
-	cfg    *Config
-	log    *slog.Logger
+	child   *child
+	plugin  *goplugin.Client
+	client  *wire.Client
+	dialed  dialed
+	synced  []*stream // what the plugin's SDK passes on of its standard streams
+	info    wire.Info
+	cfg     *Config
+	options Options
+	log     *slog.Logger
 }
 
 // errHandshakeLate is the cause when a plugin said nothing in time.
@@ -46,10 +47,10 @@ var errHandshakeLate = errors.New("no handshake in time")
 
 // start executes a plugin and connects to it. The error says what the plugin
 // did wrong, with its last words.
-func (l *launcher) start(ctx context.Context, exe *executable) (*connection, error) {
+func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*connection, error) {
 	number := l.count.Add(1)
 	log := l.cfg.Log.With(slog.String("plugin", exe.name), slog.Int64("instance", number))
-	c := &connection{cfg: l.cfg, log: log}
+	c := &connection{cfg: l.cfg, options: o, log: log}
 	c.child = newChild(exe, &console{log: log}, l.cfg.Env, l.runDir+"/"+strconv.FormatInt(number, 10))
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true

@@ -118,16 +118,22 @@ func policyOf(w wire.Policy) (job.Policy, error) {
 // decision is what an operator makes of a wish; see Config.Policy.
 type decision = func(processID string, wish job.Policy) job.Policy
 
-// decide is the decision of the operator, with the limit that a process has
-// anyhow where its jobs do not share an instance.
-func (c *Config) decide(id string, p job.Policy) job.Policy {
-	if c.Policy != nil {
-		p = c.Policy(id, p)
+// decider returns the decision of the operator about the processes of a plugin,
+// with the limit that a process has anyhow where its jobs do not share an
+// instance.
+func (c *Config) decider(o Options) decision {
+	return func(id string, p job.Policy) job.Policy {
+		if o.Isolation != "" {
+			p.Isolation = o.Isolation
+		}
+		if c.Policy != nil {
+			p = c.Policy(id, p)
+		}
+		if p.MaxConcurrency == 0 && p.Isolation != job.Shared {
+			p.MaxConcurrency = c.MaxInstances
+		}
+		return p
 	}
-	if p.MaxConcurrency == 0 && p.Isolation != job.Shared {
-		p.MaxConcurrency = c.MaxInstances
-	}
-	return p
 }
 
 // processesOf makes the processes of a plugin ready. What is wrong with one

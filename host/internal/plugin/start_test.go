@@ -166,7 +166,7 @@ func TestStartThatIsCancelledBeforehandEndsAtOnce(t *testing.T) {
 	cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, err := l.start(ctx, exe)
+		_, err := l.start(ctx, exe, Options{})
 		done <- err
 	}()
 	select {
@@ -183,7 +183,7 @@ func TestStartThatIsCancelledBeforehandEndsAtOnce(t *testing.T) {
 func TestPlaceOfAJobIsCountedAlthoughItsInstanceDiesAtOnce(t *testing.T) {
 	t.Parallel()
 	l, exe := launch(t, "chaos")
-	conn, err := l.start(t.Context(), exe)
+	conn, err := l.start(t.Context(), exe, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 type supervisor struct {
 	launcher *launcher
 	exe      *executable
+	options  Options
 	cfg      *Config
 	log      *slog.Logger
 
@@ -52,8 +53,8 @@ type start struct {
 	err  error // valid after done
 }
 
-func newSupervisor(l *launcher, exe *executable) *supervisor {
-	s := &supervisor{launcher: l, exe: exe, cfg: l.cfg, log: l.cfg.Log.With(slog.String("plugin", exe.name)),
+func newSupervisor(l *launcher, exe *executable, o Options) *supervisor {
+	s := &supervisor{launcher: l, exe: exe, options: o, cfg: l.cfg, log: l.cfg.Log.With(slog.String("plugin", exe.name)),
 		places: make(chan struct{}, l.cfg.MaxConcurrency), gate: newGate(l.cfg), live: map[*instance]struct{}{}, changed: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -231,7 +232,7 @@ func (s *supervisor) tryLaunch(ctx context.Context, pause time.Duration) (*insta
 		}
 	}
 	begun := time.Now()
-	conn, err := s.launcher.start(ctx, s.exe)
+	conn, err := s.launcher.start(ctx, s.exe, s.options)
 	if err != nil {
 		return nil, err
 	}
