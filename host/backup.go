@@ -20,6 +20,7 @@ import (
 // restored. Caches and plugins are not among them.
 const (
 	jobsDir       = "jobs"
+	workDir       = "work" // of the jobs that run
 	storeDir      = "store"
 	cursorKeyFile = "cursor.key"
 )
@@ -117,7 +118,7 @@ func backUp(ctx context.Context, data string, s *store.Store, holdDirs func() (r
 		return err
 	}
 	defer snapshot.Close()
-	if err := addInputs(ctx, a, filepath.Join(data, jobsDir), snapshot, log); err != nil {
+	if err := addInputs(ctx, a, data, snapshot, log); err != nil {
 		return err
 	}
 	release()

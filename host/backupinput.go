@@ -20,25 +20,48 @@ import (
 // it is moved to there, and at its end back.
 const lookTries = 5
 
+// inputRoots are the directories that have the inputs of jobs: those of jobs that
+// wait, and those of jobs that run.
+type inputRoots struct{ jobs, work *os.Root }
+
+func openInputRoots(data string) (r inputRoots, err error) {
+	for _, d := range []struct {
+		name string
+		root **os.Root
+	}{{jobsDir, &r.jobs}, {workDir, &r.work}} {
+		*d.root, err = os.OpenRoot(filepath.Join(data, d.name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			r.close()
+			return inputRoots{}, err
+		}
+	}
+	return r, nil
+}
+
+func (r inputRoots) close() {
+	for _, root := range []*os.Root{r.jobs, r.work} {
+		if root != nil {
+			_ = root.Close() // read only
+		}
+	}
+}
+
 // addInputs adds the input files of the jobs that have still to run. While an
 // attempt has them its plugin may do with them what it likes: that harms no more
-// than the job, and leads to no file outside the directory of all jobs.
-func addInputs(ctx context.Context, a *archive.Writer, dir string, snapshot *store.Snapshot, log *slog.Logger) error {
-	root, err := os.OpenRoot(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+// than the job, and leads to no file outside the directories of jobs.
+func addInputs(ctx context.Context, a *archive.Writer, data string, snapshot *store.Snapshot, log *slog.Logger) error {
+	roots, err := openInputRoots(data)
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer roots.close()
 	return snapshot.Orders(ctx, func(id string, o job.Order) error {
 		for name, v := range o.Inputs {
 			if v.File == "" {
 				continue
 			}
 			file := filepath.Base(v.File)
-			f, size, err := openInput(root, id, file)
+			f, size, err := roots.openInput(id, file)
 			if err != nil {
 				log.Warn("input is not in the backup", "job", id, "input", name, "error", err)
 				continue
@@ -54,13 +77,22 @@ func addInputs(ctx context.Context, a *archive.Writer, dir string, snapshot *sto
 }
 
 // openInput opens an input file of a job wherever it is now.
-func openInput(root *os.Root, id, file string) (f *os.File, size int64, err error) {
+func (r inputRoots) openInput(id, file string) (f *os.File, size int64, err error) {
+	err = fs.ErrNotExist
 	for range lookTries {
-		lent, _ := fs.Glob(root.FS(), id+"/*/in")
-		for _, dir := range append([]string{id + "/in"}, lent...) {
-			f, size, err = openRegular(root, filepath.Join(dir, file))
-			if !errors.Is(err, fs.ErrNotExist) {
-				return f, size, err
+		for _, look := range []struct {
+			root *os.Root
+			dirs string
+		}{{r.jobs, id + "/in"}, {r.jobs, id + "/*/in"}, {r.work, "*/" + id + "/*/in"}} {
+			if look.root == nil {
+				continue
+			}
+			dirs, _ := fs.Glob(look.root.FS(), look.dirs)
+			for _, dir := range dirs {
+				f, size, err = openRegular(look.root, filepath.Join(dir, file))
+				if !errors.Is(err, fs.ErrNotExist) {
+					return f, size, err
+				}
 			}
 		}
 	}

@@ -166,7 +166,7 @@ func TestWhatAJobLeftBehindIsThereInTheNextAttempt(t *testing.T) {
 		c.await(t, p, "running")
 	}
 	eventually(t, func() error { // both attempts have begun for the process, too
-		notes, err := filepath.Glob(filepath.Join(s.data(), "jobs", "*", "checkpoint", "note"))
+		notes, err := filepath.Glob(filepath.Join(s.data(), "work", "*", "*", "checkpoint", "note"))
 		if err == nil && len(notes) != 1 {
 			err = fmt.Errorf("notes %v", notes)
 		}
@@ -186,7 +186,7 @@ func TestWhatAJobLeftBehindIsThereInTheNextAttempt(t *testing.T) {
 	if err := s.end(t, syscall.SIGTERM); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
-	if left, _ := os.ReadDir(filepath.Join(s.data(), "jobs")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(s.data(), "[jw]o*", "*")); len(left) > 0 { // jobs and work
 		t.Errorf("directories are left: %v", left)
 	}
 }

@@ -91,7 +91,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	p := &parts{config: c, log: log}
 	pygeoapi := slices.Contains(c.Compat, CompatPygeoapi)
 	if p.plugins, err = plugin.New(plugin.Config{
-		Dir: c.Plugins, CacheDir: dir("cache"), CheckJSON: api.CheckJSON, Policy: c.policy, Options: c.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
+		Dir: c.Plugins, CacheDir: dir("cache"), WorkDir: dir(workDir), CheckJSON: api.CheckJSON, Policy: c.policy, Options: c.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
 		HideStderr: !c.ShowStderr,
 	}); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
@@ -118,7 +118,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}
 	if p.jobs, err = job.NewService(job.Config{
 		Catalog: p.plugins, Executor: p.plugins, Store: p.store, Queue: store.NewQueue(store.QueueConfig{Limit: c.QueueLimit}),
-		Callbacks: p.calls, Logs: p.store.Logs(), LogMaxBytes: c.LogMaxBytes, Logger: log, Dir: dir(jobsDir),
+		Callbacks: p.calls, Logs: p.store.Logs(), LogMaxBytes: c.LogMaxBytes, Logger: log, Dir: dir(jobsDir), WorkDir: dir(workDir),
 		Slots: c.Slots, QueueLimit: c.QueueLimit, SyncSlots: c.SyncSlots, RecordSync: c.RecordSync || pygeoapi,
 		CallerLimit: c.callerLimit(), QueueTimeout: c.QueueTimeout,
 		Timeout: c.Timeout, MaxTimeout: c.MaxTimeout, Grace: c.Grace, Drain: c.Drain,
@@ -182,6 +182,9 @@ func (p *parts) run(ctx context.Context, listener net.Listener, news News) error
 	}
 	if err := p.plugins.Open(); err != nil {
 		return fmt.Errorf("plugins: %w", err)
+	}
+	if err := p.jobs.BringHome(nil); err != nil {
+		return fmt.Errorf("recover jobs: %w", err)
 	}
 	plugins := goRun(p.plugins.Run)
 	defer plugins.stop(p.log, "plugins")

@@ -96,6 +96,14 @@ func (s *Session) InFlight() int {
 	return len(s.jobs)
 }
 
+// Runs reports whether the plugin has a job, be it one that was given up.
+func (s *Session) Runs(jobID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, left := s.left[jobID]
+	return left || s.jobs[jobID] != nil
+}
+
 // Ignored returns how many messages of the plugin had no place: for a job
 // that is not there, after its end, or numbered out of turn.
 func (s *Session) Ignored() uint64 { return s.ignored.Load() }

@@ -135,7 +135,11 @@ func (s *Service) keepQuota(ctx context.Context) error {
 		return nil
 	}
 	over := func() int64 { // as it is now: jobs end, and their directories go, meanwhile
-		s.retaining.dirs.Store(dirSize(s.Dir))
+		n := dirSize(s.Dir)
+		if s.WorkDir != "" {
+			n += dirSize(s.WorkDir)
+		}
+		s.retaining.dirs.Store(n)
 		return s.Archive.Usage().Bytes() + s.retaining.dirs.Load() - s.DiskQuota
 	}
 	above := over()

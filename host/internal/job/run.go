@@ -155,7 +155,7 @@ func (s *Service) attempt(ctx context.Context, j Job, o Order, p *Process, u *ru
 	if err != nil {
 		return nil, err
 	}
-	a := Attempt{JobID: j.ID, Number: j.Attempt, Process: p, Inputs: inputs, Outputs: o.wanted(), Dir: dir, Grace: s.Grace,
+	a := Attempt{JobID: j.ID, Number: j.Attempt, Process: p, Inputs: inputs, Outputs: o.wanted(), JobDir: filepath.Dir(dir), Dir: dir, Grace: s.Grace,
 		Console: u.keptConsole()}
 	if j.Retries > 0 { // else there is no other attempt to find it
 		a.Checkpoint = s.checkpointDir(j.ID)

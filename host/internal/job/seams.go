@@ -190,6 +190,10 @@ type Attempt struct {
 	// Outputs lists what is wanted, with the media type if the client chose
 	// one; nil means everything.
 	Outputs map[string]string
+	// JobDir is the directory of the job (absolute), which has Dir and
+	// Checkpoint in it and nothing of another job; see PlaceIn. Like Dir it need
+	// not exist.
+	JobDir string
 	// Dir is the directory of the attempt (absolute). It need not exist:
 	// whoever needs it first makes it. The service removes it.
 	Dir string

@@ -40,6 +40,10 @@ type Config struct {
 	// Dir holds a directory per job with its large inputs and its attempts'
 	// files. It is on the file system of the store's outputs.
 	Dir string
+	// WorkDir is where the executor places the directories of jobs while their
+	// attempts run, each in a directory of its own, on the file system of Dir;
+	// optional: see Attempt.PlaceIn.
+	WorkDir string
 
 	Slots      int           // queued jobs that run at once; default 2 a processor, at least 4
 	SyncSlots  int           // sync executions at once; default 256
@@ -75,7 +79,7 @@ type Config struct {
 	Retention func(processID string) Retention
 	Retain    Limit
 	// DiskQuota is how many bytes all jobs together may take: records, outputs,
-	// logs and the files in Dir. Zero sets no limit.
+	// logs and the files in Dir and WorkDir. Zero sets no limit.
 	DiskQuota int64
 
 	Now func() time.Time // default time.Now

@@ -105,7 +105,7 @@ func (s *Service) takeBack(id string) {
 			continue
 		}
 		attempt := filepath.Join(s.jobDir(id), e.Name())
-		if !home {
+		if !home && e.IsDir() { // a link leads elsewhere
 			switch err := os.Rename(filepath.Join(attempt, inputsDir), s.inputDir(id)); {
 			case err == nil:
 				home = true

@@ -25,6 +25,9 @@ type Config struct {
 	// Default: geomill-UID in the system's directory for temporary files, or
 	// in /tmp when that one's path is too long.
 	RunDir string
+	// WorkDir has a directory for each instance, in which its jobs have theirs
+	// while they run; see job.Attempt.PlaceIn. Empty: they stay where they are.
+	WorkDir string
 	// Env is added to the small environment of plugins, as NAME=value. The
 	// environment of the host is not passed on.
 	Env []string
@@ -103,7 +106,7 @@ func (c *Config) prepare() error {
 	if c.RunDir == "" {
 		c.RunDir = defaultRunDir()
 	}
-	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.RunDir} {
+	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.RunDir, &c.WorkDir} {
 		if *dir == "" {
 			continue
 		}

@@ -32,17 +32,33 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 	}
 	begun := beginning{time.Now(), in.conn.child.console.written()}
 	release := in.attribute(a)
-	values, err := in.session.Run(ctx, startOf(ctx, a), a.Grace, ev)
-	if err != nil {
-		err = h.failure(ctx, o, in, a, begun, err)
-	}
+	out, err := h.runIn(ctx, o, in, a, begun, ev)
 	release()
 	o.giveBack(in)
 	if err != nil {
 		return nil, err
 	}
-	out := h.outputs(in, a, values)
 	if err := h.checkFiles(ctx, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// runIn runs an attempt in a borrowed instance, with its files in the directory
+// of that.
+func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt, begun beginning, ev job.Events) (map[string]job.Value, error) {
+	placed, err := a.PlaceIn(in.work.path)
+	if err != nil {
+		return nil, err
+	}
+	var out map[string]job.Value
+	values, err := in.session.Run(ctx, startOf(ctx, placed), a.Grace, ev)
+	if err != nil {
+		err = h.failure(ctx, o, in, placed, begun, err)
+	} else {
+		out = h.outputs(in, a, values)
+	}
+	if err := in.takeHome(a, placed, out, err); err != nil {
 		return nil, err
 	}
 	return out, nil

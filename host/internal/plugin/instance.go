@@ -41,12 +41,15 @@ const exitGrace = 250 * time.Millisecond
 type instance struct {
 	conn    *connection
 	session *wire.Session
+	work    *workDir
 	cfg     *Config
 	log     *slog.Logger
 	since   time.Time
 
 	load atomic.Int64  // jobs, and closedBit
 	idle chan struct{} // gets one when closed and without jobs
+	left chan struct{} // closed then, too
+	last sync.Once
 
 	serving context.Context // ends when no new job is to be taken, with the reason
 	end     context.CancelCauseFunc
@@ -108,10 +111,11 @@ func newInstance(ctx context.Context, c *connection) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &instance{conn: c, session: session, cfg: c.cfg, log: c.log, since: time.Now(),
-		idle: make(chan struct{}, 1), rush: make(chan struct{}), expelled: make(chan struct{}), done: make(chan struct{})}
+	in := &instance{conn: c, session: session, work: c.work, cfg: c.cfg, log: c.log, since: time.Now(),
+		idle: make(chan struct{}, 1), left: make(chan struct{}), rush: make(chan struct{}), expelled: make(chan struct{}), done: make(chan struct{})}
 	in.serving, in.end = context.WithCancelCause(context.Background())
 	in.enter(StateReady)
+	c.work = nil
 	return in, nil
 }
 
@@ -163,6 +167,7 @@ func (in *instance) shut(cause error) {
 }
 
 func (in *instance) signalIdle() {
+	in.last.Do(func() { close(in.left) })
 	select {
 	case in.idle <- struct{}{}:
 	default:
@@ -205,6 +210,13 @@ func (in *instance) own(retire func(cause error)) {
 	in.session.Close()
 }
 
+// vacate removes the directory of an instance that is gone, once its jobs have
+// taken what is theirs.
+func (in *instance) vacate() {
+	<-in.left
+	in.work.remove()
+}
+
 // serve waits for a reason to stop, and asks regularly whether the plugin
 // still works.
 func (in *instance) serve() error {
@@ -221,6 +233,7 @@ func (in *instance) serve() error {
 			return errCutOff
 		case <-tick.C:
 			in.memoryKills = memoryKills()
+			in.work.tidy(in.session.Runs)
 			if in.beats() {
 				misses = 0
 				continue

@@ -40,6 +40,7 @@ type connection struct {
 	cfg     *Config
 	options Options
 	log     *slog.Logger
+	work    *workDir // until an instance has it
 }
 
 // errHandshakeLate is the cause when a plugin said nothing in time.
@@ -50,7 +51,11 @@ var errHandshakeLate = errors.New("no handshake in time")
 func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*connection, error) {
 	number := l.count.Add(1)
 	log := l.cfg.Log.With(slog.String("plugin", exe.name), slog.Int64("instance", number))
-	c := &connection{cfg: l.cfg, options: o, log: log}
+	work, err := l.newWorkDir(number, log)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{cfg: l.cfg, options: o, log: log, work: work}
 	c.child = newChild(exe, &console{log: log}, l.cfg.Env, l.runDir+"/"+strconv.FormatInt(number, 10))
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true
@@ -70,8 +75,7 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 			return c.child, c.child.prepare(spec.Env, dir)
 		},
 	})
-	err := c.connect(ctx)
-	if err != nil {
+	if err := c.connect(ctx); err != nil {
 		c.kill()
 		return nil, err
 	}
@@ -214,6 +218,9 @@ func (c *connection) clean() {
 		s.close()
 	}
 	os.RemoveAll(c.child.dir)
+	if c.work != nil {
+		c.work.remove()
+	}
 }
 
 // status says how the process ended, such as "exit status 2".

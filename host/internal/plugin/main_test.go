@@ -71,7 +71,7 @@ func quick(t testing.TB) Config {
 		t.Fatal(err)
 	}
 	return Config{
-		Dir: dir, CacheDir: filepath.Join(base, "cache"), RunDir: filepath.Join(base, "run"),
+		Dir: dir, CacheDir: filepath.Join(base, "cache"), RunDir: filepath.Join(base, "run"), WorkDir: filepath.Join(base, "work"),
 		HandshakeTimeout: 10 * time.Second, ConnectTimeout: 10 * time.Second,
 		HeartbeatEvery: 200 * time.Millisecond, BackoffFirst: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		TermAfter: time.Second, KillAfter: 2 * time.Second, StopTimeout: time.Second,
@@ -164,14 +164,23 @@ func (b *bench) runWith(ctx context.Context, id string, in map[string]job.Value,
 	if p == nil {
 		return answer{}, fmt.Errorf("process %s: %w", id, err)
 	}
-	out, err := b.host.Execute(ctx, job.Attempt{JobID: newID(), Number: 1, Process: p, Inputs: in,
-		Dir: filepath.Join(b.dir, "..", "job"), Grace: grace}, &events{})
+	out, err := b.host.Execute(ctx, b.attempt(p, in, grace), &events{})
 	if err != nil {
 		return answer{}, err
 	}
 	a := answer{raw: out}
 	json.Unmarshal(out["out"].JSON, &a)
 	return a, nil
+}
+
+// attempt is the first of a new job.
+func (b *bench) attempt(p *job.Process, in map[string]job.Value, grace time.Duration) job.Attempt {
+	id := newID()
+	dir := filepath.Join(filepath.Dir(b.dir), "jobs", id)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		b.t.Fatal(err)
+	}
+	return job.Attempt{JobID: id, Number: 1, Process: p, Inputs: in, JobDir: dir, Dir: filepath.Join(dir, "1"), Grace: grace}
 }
 
 type answer struct {

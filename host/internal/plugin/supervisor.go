@@ -255,6 +255,7 @@ func (s *supervisor) runLocked(in *instance) {
 	s.wg.Go(func() {
 		in.own(func(cause error) { s.retire(in, cause) })
 		s.ended(in)
+		in.vacate()
 	})
 }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -139,7 +140,7 @@ func (h handler) Configure(context.Context, json.RawMessage, wire.Limits) []wire
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
 	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
-		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "brood", "brood-deaf", "helper"} {
+		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "brood", "brood-deaf", "helper"} {
 		list = append(list, describe(id, wire.Policy{}))
 	}
 	list = append(list,
@@ -151,6 +152,8 @@ func (h handler) Processes() []wire.Process {
 		describe("brood-deaf-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("brood-deaf-once", wire.Policy{Isolation: wire.PerJob}),
 		describe("helper-alone", wire.Policy{Isolation: wire.Exclusive}),
+		describe("look-alone", wire.Policy{Isolation: wire.Exclusive}),
+		describe("look-once", wire.Policy{Isolation: wire.PerJob}),
 		describe("narrow", wire.Policy{MaxConcurrency: 1}))
 	switch {
 	case strings.HasPrefix(h.name, "liar"):
@@ -224,6 +227,8 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 			wire.Named{ID: "out", Value: wire.Value{Data: []byte("x")}}), err
 	case "file":
 		return file(s)
+	case "look":
+		return look(s)
 	case "shout":
 		fmt.Fprintln(os.Stderr, "plain words")
 		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))
@@ -258,6 +263,37 @@ func file(s wire.Start) (wire.Values, error) {
 		return nil, err
 	}
 	return wire.ValuesOf(map[string]wire.Value{"out": {File: path, MediaType: string(s.Inputs.Get("type").Data)}}), nil
+}
+
+// look leaves files everywhere, and says where it is, what it finds in the
+// directory of its instance, and what its input file holds. It ends the plugin
+// if it is told to.
+func look(s wire.Start) (wire.Values, error) {
+	type finds struct {
+		PID                   int
+		Dir, Checkpoint, Root string
+		Seen                  []string
+		Input                 string
+	}
+	f := finds{PID: os.Getpid(), Dir: s.Dir, Checkpoint: s.CheckpointDir, Root: filepath.Dir(filepath.Dir(s.Dir))}
+	entries, err := os.ReadDir(f.Root)
+	for _, e := range entries {
+		f.Seen = append(f.Seen, e.Name())
+	}
+	input, _ := os.ReadFile(s.Inputs.Get("content").File)
+	f.Input = string(input)
+	for _, dir := range []string{s.Dir, s.CheckpointDir, f.Root} {
+		if dir != "" {
+			err = errors.Join(err, os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "trace"), []byte(s.JobID), 0o600))
+		}
+	}
+	if _, end := s.Inputs.Lookup("end"); end {
+		os.Exit(2)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out(f)
 }
 
 // grandchild starts a process that holds all streams and outlives its parent.

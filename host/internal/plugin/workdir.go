@@ -1,0 +1,102 @@
+package plugin
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"geomill/host/internal/job"
+)
+
+// workDir is the directory of one instance: the directories of its jobs are in
+// it while they run, and it can work in no other. The zero value is that of an
+// instance whose jobs stay where they are.
+type workDir struct {
+	path string
+	log  *slog.Logger
+	// litter holds what belonged to no job when tidy last looked.
+	litter map[string]bool
+}
+
+// newWorkDir makes the directory of an instance.
+func (l *launcher) newWorkDir(number int64, log *slog.Logger) (*workDir, error) {
+	if l.cfg.WorkDir == "" {
+		return &workDir{log: log}, nil
+	}
+	path := filepath.Join(l.cfg.WorkDir, filepath.Base(l.runDir)+"-"+strconv.FormatInt(number, 10))
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("make directory of instance: %w", err)
+	}
+	return &workDir{path: path, log: log}, nil
+}
+
+// tidy removes what jobs left behind that have ended: what still belonged to
+// none the last time. Between the end of a job and the moment its files are
+// taken home nobody knows it.
+func (w *workDir) tidy(runs func(jobID string) bool) {
+	if w.path == "" {
+		return
+	}
+	litter := map[string]bool{}
+	w.each(func(e fs.DirEntry) {
+		switch {
+		case runs(e.Name()):
+		case w.litter[e.Name()]:
+			w.drop(filepath.Join(w.path, e.Name()))
+		default:
+			litter[e.Name()] = true
+		}
+	})
+	w.litter = litter
+}
+
+// clear removes everything, between two jobs of an instance that runs one at a
+// time.
+func (w *workDir) clear() {
+	if w.path != "" {
+		w.each(func(e fs.DirEntry) { w.drop(filepath.Join(w.path, e.Name())) })
+	}
+}
+
+// remove removes the directory with all that is left in it.
+func (w *workDir) remove() {
+	if w.path != "" {
+		w.drop(w.path)
+	}
+}
+
+func (w *workDir) each(do func(fs.DirEntry)) {
+	entries, err := os.ReadDir(w.path)
+	if err != nil {
+		w.log.Warn("directory of plugin instance cannot be read", "error", err)
+	}
+	for _, e := range entries {
+		do(e)
+	}
+}
+
+func (w *workDir) drop(path string) {
+	if err := os.RemoveAll(path); err != nil {
+		w.log.Warn("files of a plugin instance stay behind", "error", err)
+	}
+}
+
+// takeHome ends the stay of an attempt in the directory of its instance. err is
+// how it went; what it returns decides.
+func (in *instance) takeHome(a, placed job.Attempt, outputs map[string]job.Value, err error) error {
+	e := a.TakeHome(placed, outputs)
+	if a.Process.Policy.Isolation == job.Exclusive {
+		in.work.clear()
+	}
+	switch {
+	case e == nil:
+		return err
+	case err == nil:
+		return &job.Failure{Kind: job.ContractBroken, Detail: "the files that the plugin handed over are out of reach", Cause: e}
+	}
+	in.log.Error("files of a job are out of reach", "job", a.JobID, "error", e)
+	return err
+}
