@@ -1,0 +1,37 @@
+"""Processes for a Geomill host, written in Python.
+
+A process is a function. Its parameters become the inputs, what it returns the
+outputs; the host checks inputs before the function is called:
+
+    from geomill import process, serve
+
+    @process
+    def greet(name: str, times: int = 1) -> str:
+        return " ".join([f"Hello {name}!"] * times)
+
+    serve(greet, name="greeter", version="1.0.0")
+"""
+
+from ._errors import Cancelled, Failed, Invalid, Retry
+from ._job import Job
+from ._kinds import BBox, Describe, Feature, FeatureCollection, File, Geometry, Secret
+from ._process import Process, process
+from ._server import serve
+
+__all__ = [
+    "BBox",
+    "Cancelled",
+    "Describe",
+    "Failed",
+    "Feature",
+    "FeatureCollection",
+    "File",
+    "Geometry",
+    "Invalid",
+    "Job",
+    "Process",
+    "Retry",
+    "Secret",
+    "process",
+    "serve",
+]

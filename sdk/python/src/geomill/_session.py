@@ -1,0 +1,248 @@
+"""The session with the host: one stream for all jobs of the instance."""
+
+from __future__ import annotations
+
+import collections
+import contextvars
+import json
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ._codec import Message, encode, repeated
+from ._errors import Cancelled, Failed, Invalid
+from ._job import Job, current
+from ._kinds import Misfit
+from ._process import Process
+from ._values import load, store
+
+FRAME_BYTES = 512 << 10  # messages that wait travel together until there are this many bytes
+QUEUED_EVENTS = 256  # progress and log messages that may wait
+ACCEPTED_AFTER = 0.02  # seconds until the host is told that a job was taken, unless its end says so
+MAX_TEXT = 16 << 10  # characters of a text
+
+_ACCEPTED, _PROGRESS, _LOG, _SUCCEEDED, _FAILED, _CANCELLED = 4, 5, 6, 8, 9, 10  # of PluginMessage
+_INVALID_INPUT, _BUSY, _NO_SUCH_PROCESS, _PANIC = 1, 2, 3, 4  # of ProblemKind
+
+
+class Outbox:
+    """What waits to be sent. Only progress and log messages are left out, so it is bounded by the jobs."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: collections.deque[bytes] = collections.deque()
+        self._urgent = self._closed = False
+
+    def put(self, data: bytes, *, may_drop: bool = False, urgent: bool = True) -> bool:
+        """Queues a message; one that is not urgent waits a moment for others."""
+        with self._changed:
+            if self._closed or may_drop and len(self._waiting) >= QUEUED_EVENTS:
+                return False
+            first = not self._waiting
+            self._waiting.append(data)
+            self._urgent = self._urgent or urgent
+            if urgent or first:
+                self._changed.notify()
+            return True
+
+    def take(self) -> list[bytes]:
+        """Waits for messages; an empty list means that the session is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if not self._urgent:
+                self._changed.wait_for(lambda: self._urgent or self._closed, ACCEPTED_AFTER)
+            frame: list[bytes] = []
+            size = 0
+            while self._waiting and size < FRAME_BYTES:
+                frame.append(self._waiting.popleft())
+                size += len(frame[-1])
+            self._urgent = self._urgent and bool(self._waiting)
+            return frame
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+class Sender:
+    """Numbers the messages of one job. It is what a Job reports to."""
+
+    def __init__(self, job_id: str, outbox: Outbox) -> None:
+        self._id, self._outbox = job_id, outbox
+        self._lock = threading.Lock()
+        self._seq = self._dropped = 0
+        self._over = False
+
+    def _send(self, kind: int, body: bytes, **how: bool) -> bool:
+        self._seq += 1
+        now = encode(*zip((1, 2), divmod(time.time_ns(), 10**9)))
+        return self._outbox.put(encode((1, self._id), (2, self._seq), (3, now), (kind, body)), **how)
+
+    def accepted(self) -> None:
+        with self._lock:
+            self._send(_ACCEPTED, b"", urgent=False)
+
+    def progress(self, percent: float, message: str) -> None:
+        with self._lock:
+            if not self._over:
+                self._send(_PROGRESS, encode((1, float(percent)), (2, message[:4096])), may_drop=True)
+
+    def log(self, level: int, message: str, fields: Mapping[str, Any] | None) -> None:
+        rank = 1 if level < logging.INFO else 2 if level < logging.WARNING else 3 if level < logging.ERROR else 4
+        said = json.dumps(fields, default=str).encode() if fields else b""
+        if len(said) > 2 * MAX_TEXT:
+            said = b""
+        with self._lock:
+            if self._over:
+                return
+            body = encode((1, rank), (2, message[:MAX_TEXT]), (3, said), (4, self._dropped))
+            self._dropped = 0 if self._send(_LOG, body, may_drop=True) else self._dropped + 1
+
+    def end(self, kind: int, body: bytes) -> None:
+        with self._lock:
+            self._over = True
+            self._send(kind, body)
+
+
+def _problem(kind: int, title: str, detail: str = "", faults: bytes = b"", retryable: bool = False) -> tuple[int, bytes]:
+    p = encode((1, kind), (2, title), (3, detail[:MAX_TEXT])) + faults
+    return _FAILED, encode((1, p), (2, retryable))
+
+
+class Jobs:
+    """The jobs of an instance."""
+
+    def __init__(self, processes: Mapping[str, Process]) -> None:
+        self.processes = processes
+        self.settings: Any = None
+        self.max_jobs, self.inline_max = 0, 256 << 10
+        self._changed = threading.Condition()
+        self._jobs: dict[str, tuple[Job, Outbox]] = {}
+        self._draining = False
+        self._outbox: Outbox | None = None
+
+    def count(self) -> int:
+        with self._changed:
+            return len(self._jobs)
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    def drain(self, seconds: float) -> int:
+        """Takes no more jobs, and waits for those that run. It returns how many are left."""
+        with self._changed:
+            self._draining = True
+            self._changed.wait_for(lambda: not self._jobs, seconds)
+            return len(self._jobs)
+
+    def begin(self, outbox: Outbox) -> bool:
+        """Makes outbox that of the session; there can be one at a time."""
+        with self._changed:
+            if self._outbox is not None:
+                return False
+            self._outbox = outbox
+            return True
+
+    def frames(self, outbox: Outbox) -> Iterator[bytes]:
+        while frame := outbox.take():
+            yield repeated(1, frame)
+
+    def receive(self, requests: Iterator[bytes], outbox: Outbox, active: Callable[[], bool]) -> None:
+        """Obeys the host until the session is over."""
+        try:
+            for frame in requests:
+                for instruction in Message(frame).messages(1):
+                    self._obey(instruction, outbox)
+        except Exception:
+            if active():
+                raise
+        finally:
+            self.end(outbox, "the session ended")
+
+    def end(self, outbox: Outbox | None, reason: str) -> None:
+        """Ends a session, or with None all of them, and its jobs."""
+        with self._changed:
+            for job, out in self._jobs.values():
+                if outbox is None or out is outbox:
+                    job._cancel(reason)
+            if outbox is None:
+                outbox = self._outbox
+            if outbox is self._outbox:
+                self._outbox = None
+        if outbox is not None:
+            outbox.close()
+
+    def _obey(self, instruction: Message, outbox: Outbox) -> None:
+        job_id = instruction.text(1)
+        with self._changed:
+            running = self._jobs.get(job_id)
+            if 3 in instruction and running:
+                running[0]._cancel(instruction.message(3).text(1))
+            if 2 not in instruction or running:
+                return  # an instruction of a later contract, or a job that runs already
+            start, sender = instruction.message(2), Sender(job_id, outbox)
+            process = self.processes.get(start.text(1))
+            if self._draining or self.max_jobs and len(self._jobs) >= self.max_jobs:
+                sender.end(*_problem(_BUSY, "the instance takes no more jobs", retryable=True))
+                return
+            if process is None:
+                sender.end(*_problem(_NO_SUCH_PROCESS, f"no process {start.text(1)}"))
+                return
+            job = self._job(job_id, start, sender)
+            self._jobs[job_id] = job, outbox
+        sender.accepted()
+        threading.Thread(target=self._run, args=(job, process, start, sender), daemon=True).start()
+
+    def _job(self, job_id: str, start: Message, sender: Sender) -> Job:
+        wanted = {o.text(1): o.text(2) for o in start.message(4).messages(1)} if 4 in start else None
+        return Job(
+            job_id,
+            sender,
+            attempt=start.number(2),
+            directory=start.text(5),
+            checkpoint=start.text(8),
+            wanted=wanted,
+            settings=self.settings,
+        )
+
+    def _run(self, job: Job, process: Process, start: Message, sender: Sender) -> None:
+        end = contextvars.copy_context().run(self._outcome, job, process, start)
+        with self._changed:  # the host may send the next job as soon as it reads the end of this one
+            del self._jobs[job.id]
+            self._changed.notify_all()
+        sender.end(*end)
+
+    def _outcome(self, job: Job, process: Process, start: Message) -> tuple[int, bytes]:
+        current.set(job)
+        try:
+            return _SUCCEEDED, repeated(1, self._execute(job, process, start))
+        except Cancelled as cause:
+            return _CANCELLED, encode((1, str(cause)))
+        except Invalid as wrong:
+            faults = repeated(4, (encode((1, i), (2, at), (3, said[:MAX_TEXT])) for i, at, said in wrong.faults[:1000]))
+            return _problem(_INVALID_INPUT, "invalid inputs", faults=faults)
+        except Failed as fault:
+            return _problem(0, "the process failed", str(fault), retryable=fault.retryable)
+        except BaseException as fault:  # SystemExit too: only the host ends an instance
+            logging.getLogger("geomill").error("%s", traceback.format_exc().rstrip())
+            return _problem(_PANIC, "the process raised an exception", f"{type(fault).__name__}: {fault}")
+
+    def _execute(self, job: Job, process: Process, start: Message) -> list[bytes]:
+        kinds = {m.name: m.kind for m in process.inputs}
+        values, faults = {}, []
+        for v in start.messages(3):
+            name = v.text(5)
+            try:
+                values[name] = load(job, v, kinds.get(name))
+            except Misfit as fault:
+                faults.append(Invalid(name, str(fault), fault.pointer))
+        if faults:
+            raise Invalid.all(faults)
+        outputs = process.call(job, values)
+        kinds = {m.name: m.kind for m in process.outputs}
+        return [store(job, k, v, kinds[k], self.inline_max) for k, v in outputs.items() if job.wants(k)]
