@@ -34,12 +34,16 @@ demo: build ## buffer and overlay real countries, and see what comes back
 test: python ## run all tests
 	GEOMILL_TEST_PYTHON=$(PYTHON) go test $(RACE) -timeout 20m ./...
 	cd examples/go-greeter && go test $(RACE) ./...
+	@if [ -x $(PYTHON) ]; then \
+	  (cd sdk/python && $(PYTHON) -m pytest -q && $(PYTHON) -m mypy) && cd examples/python-sdk && $(PYTHON) -m pytest -q; \
+	else echo "NOT TESTED: the Python SDK and its examples"; fi
 
 .PHONY: python
 python:
-	@if ! [ -x $(PYTHON) ] && command -v python3 >/dev/null; then \
-	  { python3 -m venv $(BUILD)/python && $(BUILD)/python/bin/pip install -q -r examples/python-hello/requirements.txt; } \
-	  || { rm -rf $(BUILD)/python; echo "no grpcio to be had: the Python example will not be tested"; }; fi
+	@if command -v python3 >/dev/null && ! [ -e $(BUILD)/python/installed -a $(BUILD)/python/installed -nt sdk/python/pyproject.toml ]; then \
+	  { python3 -m venv $(BUILD)/python && \
+	    $(BUILD)/python/bin/pip install -q --disable-pip-version-check -r examples/python-hello/requirements.txt -e 'sdk/python[test]' && touch $(BUILD)/python/installed; } \
+	  || { rm -rf $(BUILD)/python; echo "the packages of the Python SDK cannot be had: it will not be tested"; }; fi
 
 .PHONY: proof
 proof: build $(BUILD)/proof/installed ## try the built server with tools that others made

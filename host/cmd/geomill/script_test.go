@@ -51,6 +51,10 @@ func TestScripts(t *testing.T) {
 		t.Log("NOT TESTED: the Python example; GEOMILL_TEST_PYTHON names no python3 that has grpcio")
 		python = ""
 	}
+	sdk := python != "" && exec.Command(python, "-c", "import geomill").Run() == nil
+	if !sdk {
+		t.Log("NOT TESTED: plugins of the Python SDK; GEOMILL_TEST_PYTHON names no python3 that has it")
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -65,8 +69,11 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "grpcio" {
+			switch cond {
+			case "grpcio":
 				return python != "", nil
+			case "pythonsdk":
+				return sdk, nil
 			}
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},
