@@ -9,7 +9,7 @@ import time
 from typing import Annotated, Any, Literal, Optional, TypedDict
 
 import pytest
-from geomill import BBox, Cancelled, Describe, Failed, FeatureCollection, File, Invalid, Job, Retry, Secret, process
+from geomill import BBox, Cancelled, Data, Describe, Failed, FeatureCollection, File, Invalid, Job, Retry, Secret, process, raw
 from geomill.testing import run
 
 
@@ -321,3 +321,20 @@ def test_a_type_without_json_is_refused_by_name() -> None:
 
 def test_cancelled_is_no_exception_that_a_process_catches_by_accident() -> None:
     assert not issubclass(Cancelled, Exception)
+
+
+def test_a_raw_process_is_described_by_itself() -> None:
+    def stamp(job: Job, inputs: dict[str, Any]) -> dict[str, Any]:
+        with open(inputs["picture"].path, "rb") as f:
+            return {"stamped": Data(f.read() + b"!", "image/png"), "size": 1, "unknown": 2}
+
+    described = {
+        "id": "stamp",
+        "inputs": {"picture": {"schema": {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}}},
+        "outputs": {"stamped": {"schema": {"type": "string"}}, "size": {"schema": {"type": "integer"}}},
+    }
+    p = raw(described, stamp, isolation="shared")
+    assert p.description["jobControlOptions"] and p.policy.isolation == "shared"
+    assert run(p, picture="aGk=").outputs == {"stamped": b"hi!", "size": 1}
+    with pytest.raises(ValueError, match="has no outputs"):
+        raw({"id": "nothing"}, stamp)

@@ -14,13 +14,14 @@ outputs; the host checks inputs before the function is called:
 
 from ._errors import Cancelled, Failed, Invalid, Retry
 from ._job import Job
-from ._kinds import BBox, Describe, Feature, FeatureCollection, File, Geometry, Secret
-from ._process import Process, process
+from ._kinds import BBox, Data, Describe, Feature, FeatureCollection, File, Geometry, Secret
+from ._process import Process, process, raw
 from ._server import serve
 
 __all__ = [
     "BBox",
     "Cancelled",
+    "Data",
     "Describe",
     "Failed",
     "Feature",
@@ -33,5 +34,6 @@ __all__ = [
     "Retry",
     "Secret",
     "process",
+    "raw",
     "serve",
 ]

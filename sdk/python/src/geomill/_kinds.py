@@ -54,6 +54,14 @@ class File:
 
 
 @dataclasses.dataclass(frozen=True)
+class Data:
+    """An output of bytes, whose media type is known only when they are made."""
+
+    content: bytes
+    media_type: str
+
+
+@dataclasses.dataclass(frozen=True)
 class BBox:
     """A bounding box of OGC API - Processes: four or six numbers, and the URI of their system."""
 

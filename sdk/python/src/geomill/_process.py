@@ -15,6 +15,7 @@ from ._kinds import JSON, Kind, Member, Misfit, is_model, kind_of, member_schema
 
 _ISOLATION = {"shared": 1, "exclusive": 2, "job": 3}
 _RETRY_ON = {"plugin": 1, "host": 2, "process": 3, "memory": 4, "timeout": 5}
+_JOB_CONTROL = ("sync-execute", "async-execute", "dismiss")
 _ID = re.compile(r"^[A-Za-z0-9_~:-][A-Za-z0-9._~:-]{0,199}$")
 
 
@@ -53,29 +54,43 @@ class Policy:
 
 
 class Process:
-    """A process ready to be served. Make it with ``process``; it can still be called as a function."""
+    """A process ready to be served. Make it with ``process`` or ``raw``."""
 
-    def __init__(self, function: Callable[..., Any], description: dict[str, Any], policy: Policy, output: str) -> None:
+    inputs: list[Member]
+    outputs: list[Member]
+
+    def __init__(self, function: Callable[..., Any], description: dict[str, Any], policy: Policy) -> None:
         policy.check()
-        self.function, self.policy = function, policy
-        hints = typing.get_type_hints(function, include_extras=True)
-        self._job_parameter, self._model, self.inputs = _inputs(function, hints)
-        self.outputs, self._single = _outputs(hints.get("return", inspect.Parameter.empty), output)
+        self.function, self.policy, self.description = function, policy, description
         self.id: str = description["id"]
         if not _ID.match(self.id):
             raise ValueError(f"{self.id!r} is no id of a process: letters, digits and . _ ~ : -")
-        self.description = {
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the function that the process was made of."""
+        return self.function(*args, **kwargs)
+
+    def call(self, job: Job, values: dict[str, JSON]) -> dict[str, Any]:
+        """Calls the function with inputs as they are in JSON; returns outputs not yet in JSON."""
+        raise NotImplementedError
+
+
+class _Typed(Process):
+    """A process whose function has types."""
+
+    def __init__(self, function: Callable[..., Any], description: dict[str, Any], policy: Policy, output: str) -> None:
+        hints = typing.get_type_hints(function, include_extras=True)
+        self._job_parameter, self._model, self.inputs = _inputs(function, hints)
+        self.outputs, self._single = _outputs(hints.get("return", inspect.Parameter.empty), output)
+        described = {
             **description,
             "mutable": False,
             "inputs": {m.name: _described(m, required=m.required) for m in self.inputs},
             "outputs": {m.name: _described(m, required=True) for m in self.outputs},
         }
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
+        super().__init__(function, described, policy)
 
     def call(self, job: Job, values: dict[str, JSON]) -> dict[str, Any]:
-        """Calls the function with inputs as they are in JSON; returns outputs not yet in JSON."""
         arguments, faults = {}, []
         for m in self.inputs:
             if m.name not in values:
@@ -101,6 +116,28 @@ class Process:
         members = result if isinstance(result, dict) else vars(result)
         named = {m.name: members.get(m.name) for m in self.outputs}
         return {k: v for k, v in named.items() if v is not None}
+
+
+class _Raw(Process):
+    """A process that is described by itself."""
+
+    def __init__(self, function: Callable[..., Any], description: dict[str, Any], policy: Policy) -> None:
+        described = {"inputs": {}, "jobControlOptions": list(_JOB_CONTROL), **description}
+        super().__init__(function, described, policy)
+        self.inputs = [Member(k, _raw_kind(v), v.get("minOccurs", 1) > 0) for k, v in described["inputs"].items()]
+        self.outputs = [Member(k, Kind(v.get("schema", {})), True) for k, v in described.get("outputs", {}).items()]
+        if not self.outputs:
+            raise ValueError(f"process {self.id} has no outputs")
+
+    def call(self, job: Job, values: dict[str, JSON]) -> dict[str, Any]:
+        named: dict[str, Any] = self.function(job, values)
+        return {m.name: named[m.name] for m in self.outputs if m.name in named}
+
+
+def _raw_kind(described: dict[str, Any]) -> Kind:
+    schema = described.get("schema", {})
+    media = schema.get("contentMediaType", "") if schema.get("contentEncoding") in ("base64", "binary") else ""
+    return Kind(schema, media_type=media, is_file=bool(media))
 
 
 def _described(m: Member, required: bool) -> dict[str, Any]:
@@ -233,7 +270,7 @@ def process(
     retry_backoff: float = 0,
     retry_on: Sequence[str] = (),
     deterministic: bool = False,
-    job_control: Sequence[str] = ("sync-execute", "async-execute", "dismiss"),
+    job_control: Sequence[str] = _JOB_CONTROL,
 ) -> Any:
     """Makes a process of a function.
 
@@ -265,6 +302,16 @@ def process(
         if keywords:
             described["keywords"] = list(keywords)
         policy = Policy(isolation, max_concurrency, timeout, retry_attempts, retry_backoff, retry_on, deterministic)
-        return Process(f, described, policy, output)
+        return _Typed(f, described, policy, output)
 
     return make if function is None else make(function)
+
+
+def raw(description: dict[str, Any], function: Callable[[Job, dict[str, JSON]], dict[str, Any]], **policy: Any) -> Process:
+    """Makes a process whose description is known only when the program runs.
+
+    ``description`` is that of the standard, without links. ``function`` gets the inputs
+    that are there, those of bytes as a File, and returns the outputs that it has: JSON,
+    ``File`` or ``Data``. ``policy`` takes the words of ``process``.
+    """
+    return _Raw(function, description, Policy(**policy))

@@ -13,7 +13,7 @@ from typing import Any
 
 from ._codec import Message, encode
 from ._job import Job
-from ._kinds import File, Kind, Misfit, dump_any, is_text
+from ._kinds import Data, File, Kind, Misfit, dump_any, is_text
 
 _JSON, _DATA, _FILE, _MEDIA, _ID = 1, 2, 3, 4, 5  # fields of Value
 _COPY = 1 << 20
@@ -74,7 +74,9 @@ def store(job: Job, name: str, value: Any, kind: Kind, inline_max: int) -> bytes
     if isinstance(value, File):
         media = value.media_type or kind.media_type or "application/octet-stream"
         return _file_value(job, name, _adopt(job, name, os.fspath(value.path)), media)
-    if isinstance(value, (bytes, bytearray, memoryview)) and kind.media_type:
+    if isinstance(value, Data):
+        data, media, field = value.content, value.media_type, _DATA
+    elif isinstance(value, (bytes, bytearray, memoryview)) and kind.media_type:
         data, media, field = bytes(value), kind.media_type, _DATA
     else:
         # backslashreplace turns half of a surrogate pair, which UTF-8 has not, into its JSON escape
