@@ -35,19 +35,27 @@ test: python ## run all tests
 	GEOMILL_TEST_PYTHON=$(PYTHON) go test $(RACE) -timeout 20m ./...
 	cd examples/go-greeter && go test $(RACE) ./...
 	@if [ -x $(PYTHON) ]; then \
-	  (cd sdk/python && $(PYTHON) -m pytest -q && $(PYTHON) -m mypy) && cd examples/python-sdk && $(PYTHON) -m pytest -q; \
+	  for dir in sdk/python plugins/pygeoapi; do (cd $$dir && $(PYTHON) -m pytest -q && $(PYTHON) -m mypy); done; \
+	  cd examples/python-sdk && $(PYTHON) -m pytest -q; \
 	else echo "NOT TESTED: the Python SDK and its examples"; fi
 
 .PHONY: python
 python:
-	@if command -v python3 >/dev/null && ! [ -e $(BUILD)/python/installed -a $(BUILD)/python/installed -nt sdk/python/pyproject.toml ]; then \
+	@if command -v python3 >/dev/null && ! [ -e $(BUILD)/python/installed -a $(BUILD)/python/installed -nt sdk/python/pyproject.toml -a $(BUILD)/python/installed -nt plugins/pygeoapi/pyproject.toml ]; then \
 	  { python3 -m venv $(BUILD)/python && \
-	    $(BUILD)/python/bin/pip install -q --disable-pip-version-check -r examples/python-hello/requirements.txt -e 'sdk/python[test]' && touch $(BUILD)/python/installed; } \
+	    $(BUILD)/python/bin/pip install -q --disable-pip-version-check -r examples/python-hello/requirements.txt -e 'sdk/python[test]' -e 'plugins/pygeoapi[test]' && touch $(BUILD)/python/installed; } \
 	  || { rm -rf $(BUILD)/python; echo "the packages of the Python SDK cannot be had: it will not be tested"; }; fi
 
 .PHONY: proof
-proof: build $(BUILD)/proof/installed ## try the built server with tools that others made
+proof: build $(BUILD)/proof/installed $(BUILD)/proof/pygeoapi/installed ## try the built server with tools that others made
 	@.ci/proof/run
+	@.ci/proof/sidebyside
+
+$(BUILD)/proof/pygeoapi/installed: .ci/proof/pygeoapi.txt sdk/python/pyproject.toml plugins/pygeoapi/pyproject.toml
+	@mkdir -p $(BUILD)/proof
+	@[ -x $(BUILD)/proof/pygeoapi/bin/python ] || python3 -m venv $(BUILD)/proof/pygeoapi
+	@$(BUILD)/proof/pygeoapi/bin/pip install -q --disable-pip-version-check -r .ci/proof/pygeoapi.txt -e sdk/python -e plugins/pygeoapi
+	@touch $@
 
 $(BUILD)/proof/installed: .ci/proof/requirements.txt .ci/proof/package.json
 	@mkdir -p $(BUILD)/proof
