@@ -39,6 +39,7 @@ var rooms = []room{
 	{path: "sdk/schema/...", never: []string{"host/..."}},
 	{path: "sdk/wire/...", may: []string{"proto/...", "sdk/ogc"}, never: []string{"host/..."}},
 	{path: "sdk", may: []string{"sdk/ogc", "sdk/schema", "sdk/wire"}, never: []string{"host/..."}},
+	{path: "sdk/manifest/...", may: []string{"sdk", "sdk/ogc", "sdk/wire"}, never: []string{"host/..."}},
 	{path: "sdk/sdktest/...", may: []string{"sdk", "sdk/wire"}, never: []string{"host/..."}},
 
 	{
@@ -54,7 +55,7 @@ var rooms = []room{
 	{path: "host/internal/admin/..."},
 	{path: "host/internal/api/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host", may: anyRoom},
-	{path: "host/cmd/geomill/...", may: []string{"host"}},
+	{path: "host/cmd/geomill/...", may: []string{"host", "sdk", "sdk/manifest"}},
 
 	{path: "plugins/...", may: []string{"sdk", "sdk/schema", "sdk/ogc"}, never: []string{"host/..."}},
 	{path: "examples/...", may: []string{"sdk/...", "proto/..."}, never: []string{"host/..."}},
@@ -66,7 +67,7 @@ var libraries = map[string][]string{
 	"github.com/alecthomas/kong":          {"host/cmd/geomill/..."},
 	"github.com/dgraph-io":                {"host/internal/store/..."},
 	"github.com/fsnotify/fsnotify":        {"host/internal/plugin/..."},
-	"github.com/goccy/go-yaml":            {"host", "host/cmd/geomill/..."},
+	"github.com/goccy/go-yaml":            {"host", "host/cmd/geomill/...", "sdk/manifest/..."},
 	"github.com/google/uuid":              {"host/..."},
 	"github.com/hashicorp/go-hclog":       {"sdk", "sdk/wire/...", "host/internal/plugin/..."},
 	"github.com/hashicorp/go-plugin":      {"sdk", "sdk/wire/...", "host/internal/plugin/..."},

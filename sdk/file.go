@@ -65,6 +65,17 @@ func materialize(job *Job, name string, v Value, f field) (file File, err error)
 	return file, err
 }
 
+// File makes a file of an input of a Raw process whose schema says that it is
+// the content of a media type: a string, or base64 in one. What is in a file
+// already stays there.
+func (j *Job) File(input string, v Value, mediaType string) (File, error) {
+	file, err := materialize(j, input, v, field{mediaType: mediaType})
+	if fault, ok := misfit(err); ok {
+		return File{}, Invalid(input, "%s", fault)
+	}
+	return file, err
+}
+
 // writeNew writes a new file in dir, with a name like name.
 func writeNew(dir, name string, r io.Reader) (path string, err error) {
 	name = strings.Map(func(c rune) rune {

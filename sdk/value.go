@@ -54,6 +54,10 @@ func (v Value) IsJSON() bool {
 	return v.wire.JSON != nil || v.wire.Data == nil && isJSON(v.wire.MediaType)
 }
 
+// Path is the path of the file that holds the content, or empty when there is
+// none. The file of an input is only read.
+func (v Value) Path() string { return v.wire.File }
+
 // Open reads the content: JSON text or bytes. The caller closes it.
 func (v Value) Open() (io.ReadCloser, error) {
 	switch {

@@ -15,12 +15,13 @@ import (
 
 // cli is the command line; one file holds each subcommand.
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Serve the processes of the plugins."`
-	Plugins pluginsCmd `cmd:"" help:"List the plugins of a directory."`
-	Backup  backupCmd  `cmd:"" help:"Write all jobs and results into a file, while the server runs or not."`
-	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
-	Jobs    jobsCmd    `cmd:"" help:"List, show, dismiss and prune the jobs of a running server."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve    serveCmd    `cmd:"" help:"Serve the processes of the plugins."`
+	Plugins  pluginsCmd  `cmd:"" help:"List the plugins of a directory."`
+	Backup   backupCmd   `cmd:"" help:"Write all jobs and results into a file, while the server runs or not."`
+	Restore  restoreCmd  `cmd:"" help:"Make a data directory of a backup."`
+	Jobs     jobsCmd     `cmd:"" help:"List, show, dismiss and prune the jobs of a running server."`
+	Manifest manifestCmd `cmd:"" help:"Serve command line tools as a manifest says: the first line of one names this."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 // streams is where subcommands print.

@@ -74,6 +74,9 @@ func TestScripts(t *testing.T) {
 				return python != "", nil
 			case "pythonsdk":
 				return sdk, nil
+			case "gdal":
+				_, err := exec.LookPath("gdal_contour")
+				return err == nil, nil
 			}
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},

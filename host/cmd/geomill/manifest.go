@@ -1,0 +1,32 @@
+package main
+
+import (
+	"os"
+
+	"geomill/sdk"
+	"geomill/sdk/manifest"
+)
+
+type manifestCmd struct {
+	File string   `arg:"" help:"Manifest (YAML)."`
+	Args []string `arg:"" optional:"" passthrough:"" help:"What the manifest is to do: describe, run, version, help."`
+}
+
+func (manifestCmd) Help() string {
+	return `Example: geomill manifest tools.yaml run tidy inputs.json
+
+Makes a plugin of command line tools. Begin the manifest with the line
+"#!/path/of/geomill manifest", make it executable, and put it into the plugins
+directory; sdk/manifest/README.md says what is in it.`
+}
+
+// Run does not return, unless the manifest is wrong: a plugin ends itself.
+func (c manifestCmd) Run(*streams) error {
+	m, err := manifest.Open(c.File)
+	if err != nil {
+		return err
+	}
+	os.Args = append([]string{m.Plugin.Name}, c.Args...)
+	sdk.Serve(m.Plugin, m.Processes...)
+	return nil
+}

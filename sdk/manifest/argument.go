@@ -1,0 +1,181 @@
+package manifest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"geomill/sdk"
+)
+
+// argument is a part of a command: a text, the value of an input, or the path
+// of an output's file.
+type argument struct {
+	Text string
+
+	// Input gives the value: text and numbers as they are, objects as JSON, files
+	// as their paths. Without a value the argument is left out.
+	Input string `yaml:"input"`
+	// File writes the value of Input into a file of this name in the working
+	// directory, and gives its path: for tools that want files of a kind.
+	File string `yaml:"file"`
+	// Output gives the path of the file that the output comes from.
+	Output string `yaml:"output"`
+	// Flag is an argument before the value; of a boolean it is all there is.
+	Flag string `yaml:"flag"`
+	// Prefix stands directly before the value, such as --size=.
+	Prefix string `yaml:"prefix"`
+	// Each makes an argument of each item of an array; Join one of all of them.
+	Each bool   `yaml:"each"`
+	Join string `yaml:"join"`
+}
+
+// UnmarshalYAML reads a text, a number, or a mapping.
+func (a *argument) UnmarshalYAML(decode func(any) error) error {
+	if decode(&a.Text) == nil {
+		return nil
+	}
+	type plain argument
+	return decode((*plain)(a))
+}
+
+func (a argument) check(p *process) error {
+	if a.Text != "" {
+		return nil
+	}
+	if (a.Input == "") == (a.Output == "") {
+		return errors.New("must be a text, or have input or output")
+	}
+	if a.Input != "" {
+		if _, ok := p.Inputs[a.Input]; !ok {
+			return fmt.Errorf("there is no input %q", a.Input)
+		}
+		if a.File != "" && !filepath.IsLocal(a.File) {
+			return fmt.Errorf("file: %q is not inside the working directory", a.File)
+		}
+		return nil
+	}
+	out, ok := p.Outputs[a.Output]
+	if !ok {
+		return fmt.Errorf("there is no output %q", a.Output)
+	}
+	if out.From == stdout {
+		return fmt.Errorf("output %q comes from stdout, not from a file", a.Output)
+	}
+	return nil
+}
+
+// expand returns the arguments that a stands for in a job, whose working
+// directory is dir.
+func (a argument) expand(p *process, job *sdk.Job, values map[string]sdk.Value, dir string) ([]string, error) {
+	switch {
+	case a.Text != "":
+		return []string{a.Text}, nil
+	case a.Output != "":
+		return a.named(filepath.Join(dir, p.Outputs[a.Output].From)), nil
+	}
+	v, ok := values[a.Input]
+	if !ok {
+		return nil, nil
+	}
+	media := p.Inputs[a.Input].media
+	if media != "" || a.File != "" || !v.IsJSON() {
+		path, err := a.place(job, v, media, dir)
+		return a.named(path), err
+	}
+	var value any
+	if err := v.Decode(&value); err != nil {
+		return nil, fmt.Errorf("read input %s: %w", a.Input, err)
+	}
+	return a.value(value)
+}
+
+// place returns the path of a file that holds a value.
+func (a argument) place(job *sdk.Job, v sdk.Value, media, dir string) (string, error) {
+	if media == "" && v.IsJSON() {
+		return a.spill(v, dir)
+	}
+	f, err := job.File(a.Input, v, media)
+	if err != nil || a.File == "" {
+		return f.Path, err
+	}
+	link := filepath.Join(dir, a.File)
+	if err := os.Symlink(f.Path, link); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("name input %s: %w", a.Input, err)
+	}
+	return link, nil
+}
+
+// value returns the arguments of a JSON value.
+func (a argument) value(v any) ([]string, error) {
+	if b, ok := v.(bool); ok && a.Flag != "" {
+		if b {
+			return []string{a.Flag}, nil
+		}
+		return nil, nil
+	}
+	items, ok := v.([]any)
+	if !ok || !a.Each && a.Join == "" {
+		text, err := a.text(v)
+		return a.named(text), err
+	}
+	var args, texts []string
+	for _, item := range items {
+		text, err := a.text(item)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, text)
+		args = append(args, a.named(text)...)
+	}
+	if a.Join != "" {
+		return a.named(strings.Join(texts, a.Join)), nil
+	}
+	return args, nil
+}
+
+// text writes a JSON value as an argument. A text that begins with a dash would
+// be taken for an option by many programs, and one with a zero byte ends there.
+func (a argument) text(v any) (string, error) {
+	s, ok := v.(string)
+	if !ok {
+		b, err := json.Marshal(v)
+		return string(b), err
+	}
+	if strings.ContainsRune(s, 0) {
+		return "", sdk.Invalid(a.Input, "has a zero byte")
+	}
+	if a.Prefix == "" && strings.HasPrefix(s, "-") {
+		return "", sdk.Invalid(a.Input, "must not begin with a dash")
+	}
+	return s, nil
+}
+
+// named puts flag and prefix before a value.
+func (a argument) named(value string) []string {
+	value = a.Prefix + value
+	if a.Flag != "" {
+		return []string{a.Flag, value}
+	}
+	return []string{value}
+}
+
+// spill writes a JSON value into a file.
+func (a argument) spill(v sdk.Value, dir string) (path string, err error) {
+	in, err := v.Open()
+	if err != nil {
+		return "", fmt.Errorf("read input %s: %w", a.Input, err)
+	}
+	defer in.Close() // only read
+	f, err := os.Create(filepath.Join(dir, a.File))
+	if err != nil {
+		return "", fmt.Errorf("write input %s: %w", a.Input, err)
+	}
+	_, err = io.Copy(f, in)
+	return f.Name(), errors.Join(err, f.Close())
+}

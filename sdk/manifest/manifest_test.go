@@ -1,0 +1,253 @@
+package manifest
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"geomill/sdk"
+	"geomill/sdk/sdktest"
+	"geomill/sdk/wire"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// tool is a program that prints its arguments, a line each.
+const tool = "#!/bin/sh\nfor a in \"$@\"; do printf '%s\\n' \"$a\"; done\n"
+
+// only reads a manifest with one process, beside the program tool.
+func only(t *testing.T, text string) sdk.Process {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "tool"), []byte(tool), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	document := "processes: {p: {" + text + "}}"
+	if strings.HasPrefix(text, "\n") {
+		document = "processes:\n p:" + text
+	}
+	m, err := Read(strings.NewReader(document), "tools", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Processes[0]
+}
+
+// echoing is a process whose output is the arguments of its command.
+func echoing(t *testing.T, inputs, command string) sdk.Process {
+	t.Helper()
+	return only(t, "inputs: {"+inputs+"}, outputs: {said: {schema: {type: string}, from: stdout}}, command: [./tool, "+command+"]")
+}
+
+func TestInputsBecomeArguments(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, schema, command string
+		value                 any
+		want                  []string
+	}{
+		{"text", "{type: string}", "{input: x}", "a b", []string{"a b"}},
+		{"number", "{type: number}", "{input: x}", -2.5, []string{"-2.5"}},
+		{"number after a flag", "{type: number}", "{input: x, flag: -i}", 10, []string{"-i", "10"}},
+		{"prefix", "{type: string}", "{input: x, prefix: --to=}", "-o", []string{"--to=-o"}},
+		{"nothing to expand", "{type: string}", "'$(reboot); `x` *'", "a", []string{"$(reboot); `x` *"}},
+		{"text that a shell would expand", "{type: string}", "{input: x}", "$(reboot); `x` *", []string{"$(reboot); `x` *"}},
+		{"true", "{type: boolean}", "{input: x, flag: -v}", true, []string{"-v"}},
+		{"false", "{type: boolean}", "a, {input: x, flag: -v}", false, []string{"a"}},
+		{"array", "{type: array}", "{input: x}", []int{1, 2}, []string{"[1,2]"}},
+		{"each item", "{type: array}", "{input: x, each: true, flag: -b}", []string{"a", "b"}, []string{"-b", "a", "-b", "b"}},
+		{"items joined", "{type: array}", "{input: x, join: ',', prefix: --te=}", []int{1, 2}, []string{"--te=1,2"}},
+		{"object", "{type: object}", "{input: x}", map[string]int{"a": 1}, []string{`{"a":1}`}},
+		{"left out", "{type: string}, minOccurs: 0", "a, {input: x, flag: -i}", nil, []string{"a"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			inputs := map[string]any{}
+			if c.value != nil {
+				inputs["x"] = c.value
+			}
+			var said string
+			sdktest.Run(t, echoing(t, "x: {schema: "+c.schema+"}", c.command), inputs).Decode("said", &said)
+			if d := cmp.Diff(c.want, strings.Split(said, "\n")); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestAnInputCannotBecomeAnOption(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		schema, command string
+		value           any
+	}{
+		{"{type: string}", "{input: x}", "--config=/etc/passwd"},
+		{"{type: string}", "{input: x, flag: -i}", "-rf"},
+		{"{type: array}", "{input: x, each: true}", []string{"a", "-o"}},
+		{"{type: array}", "{input: x, join: ' '}", []string{"-o", "b"}},
+		{"{type: string}", "{input: x}", "a\x00b"},
+	} {
+		r := sdktest.Run(t, echoing(t, "x: {schema: "+c.schema+"}", c.command), map[string]any{"x": c.value})
+		p, ok := errors.AsType[*wire.Problem](r.Err)
+		if !ok || p.Kind != wire.InvalidInput || p.Faults[0].Input != "x" {
+			t.Errorf("%v: %v", c.value, r.Err)
+		}
+	}
+}
+
+func TestFilesReachACommandByTheirPaths(t *testing.T) {
+	t.Parallel()
+	p := only(t, `
+  inputs:
+    picture: {schema: {type: string, contentEncoding: base64, contentMediaType: image/png}}
+    features: {schema: {type: object}}
+  outputs:
+    both: {schema: {type: string, contentMediaType: text/plain}, from: both.txt}
+  shell: cat "$INPUT_PICTURE" > "$OUTPUT_BOTH"; printf '%s' "$INPUT_FEATURES" >> "$OUTPUT_BOTH"`)
+	r := sdktest.Run(t, p, map[string]any{"picture": base64.StdEncoding.EncodeToString([]byte("png ")), "features": map[string]int{"a": 1}})
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if got := content(t, r.Outputs["both"]); got != `png {"a":1}` || r.Outputs["both"].MediaType() != "text/plain" {
+		t.Errorf("%q of %s", got, r.Outputs["both"].MediaType())
+	}
+
+	p = only(t, `
+  inputs:
+    features: {schema: {type: object}}
+    picture: {schema: {type: string, contentEncoding: base64, contentMediaType: image/png}}
+  outputs: {said: {schema: {type: object}, from: copy.json}}
+  command: [/bin/cp, {input: features, file: in.geojson}, {output: said}]`)
+	var said map[string]int
+	sdktest.Run(t, p, map[string]any{"features": map[string]int{"a": 7}, "picture": ""}).Decode("said", &said)
+	if said["a"] != 7 {
+		t.Errorf("%v", said)
+	}
+}
+
+func content(t *testing.T, v sdk.Value) string {
+	t.Helper()
+	r, err := v.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b := make([]byte, 1000)
+	n, _ := r.Read(b)
+	return string(b[:n])
+}
+
+func TestStandardInputIsWhatAnInputSays(t *testing.T) {
+	t.Parallel()
+	p := only(t, `inputs: {lines: {schema: {type: string}}}, outputs: {sorted: {schema: {type: string}, from: stdout}}, stdin: lines, command: [sort, -u]`)
+	var sorted string
+	sdktest.Run(t, p, map[string]any{"lines": "b\na\nb\n"}).Decode("sorted", &sorted)
+	if sorted != "a\nb" {
+		t.Errorf("%q", sorted)
+	}
+}
+
+func TestExitStatusesBecomeErrors(t *testing.T) {
+	t.Parallel()
+	p := only(t, `
+  inputs: {how: {schema: {type: integer}}}
+  outputs: {out: {schema: {type: string}, from: never.txt}}
+  shell: echo "cannot $INPUT_HOW" >&2; exit "$INPUT_HOW"
+  errors:
+    2: {input: how, message: is too small}
+    75: {retry: true}`)
+	problem := func(how int) *wire.Problem {
+		r := sdktest.Run(t, p, map[string]any{"how": how})
+		problem, ok := errors.AsType[*wire.Problem](r.Err)
+		if !ok {
+			t.Fatalf("%d: %v", how, r.Err)
+		}
+		return problem
+	}
+	if p := problem(2); p.Kind != wire.InvalidInput || p.Faults[0].Message != "is too small" {
+		t.Errorf("%+v", p)
+	}
+	if p := problem(75); !p.Retryable || !strings.Contains(p.Detail, "exit status 75: cannot 75") {
+		t.Errorf("%+v", p)
+	}
+	if p := problem(3); p.Retryable || p.Kind != wire.ProcessFailed || !strings.Contains(p.Detail, "exit status 3: cannot 3") {
+		t.Errorf("%+v", p)
+	}
+	if p := problem(0); !strings.Contains(p.Detail, "did not write the output out") {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestProgressIsReadFromPiecesOfLines(t *testing.T) {
+	t.Parallel()
+	p := only(t, `outputs: {out: {schema: {type: string}, from: out.txt}}, progress: '(\d+)\.\.\.', shell: 'printf 0...10...; sleep 0.2; printf "20...\nreading\n" >&2; echo x > out.txt'`)
+	var seen []float64
+	r := sdktest.Run(t, p, map[string]any{}, sdktest.OnProgress(func(p sdktest.Progress) { seen = append(seen, p.Percent) }))
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if !slices.Contains(seen, 20) {
+		t.Errorf("progress %v", seen)
+	}
+	if len(r.Logs) != 1 || r.Logs[0].Message != "reading" {
+		t.Errorf("log %+v", r.Logs)
+	}
+}
+
+func TestACancelledCommandEndsWithAllThatItStarted(t *testing.T) {
+	t.Parallel()
+	p := only(t, `outputs: {out: {schema: {type: string}, from: stdout}}, progress: '(\d+)%', shell: 'echo 10% >&2; sleep 600 & sleep 600'`)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	begun := time.Now()
+	r := sdktest.Run(t, p, map[string]any{}, sdktest.Context(ctx), sdktest.OnProgress(func(sdktest.Progress) { cancel() }))
+	if !errors.Is(r.Err, context.Canceled) || time.Since(begun) > time.Minute {
+		t.Errorf("%v after %s", r.Err, time.Since(begun))
+	}
+}
+
+func TestWhatIsWrongWithAManifestIsNamed(t *testing.T) {
+	t.Parallel()
+	const rest = "outputs: {o: {from: stdout, schema: {}}}"
+	for _, c := range []struct{ text, want string }{
+		{"", "has no processes"},
+		{"processes: {p: {colour: red}}", "colour"},
+		{"processes: {p: {" + rest + "}}", "processes.p: needs a command"},
+		{"processes: {p: {command: [ls], shell: ls, " + rest + "}}", "has both"},
+		{"processes: {p: {command: [no-such-program], " + rest + "}}", "no program no-such-program in PATH"},
+		{"processes: {p: {command: [./none], " + rest + "}}", "there is no program"},
+		{"processes: {p: {command: [ls, {input: x}], " + rest + "}}", `command[1]: there is no input "x"`},
+		{"processes: {p: {command: [ls, {output: o}], " + rest + "}}", "comes from stdout"},
+		{"processes: {p: {command: [ls, {flag: -x}], " + rest + "}}", "command[1]: must be a text"},
+		{"processes: {p: {command: [ls]}}", "has no outputs"},
+		{"processes: {p: {command: [ls], outputs: {o: {from: ../x}}}}", "not inside the working directory"},
+		{"processes: {p: {command: [ls], outputs: {o: {}}}}", "outputs.o: needs from"},
+		{"processes: {p: {command: [ls], progress: '%', " + rest + "}}", "needs a group"},
+		{"processes: {p: {command: [ls], stdin: x, " + rest + "}}", `stdin: there is no input "x"`},
+		{"processes: {p: {command: [ls], env: {a=b: c}, " + rest + "}}", "no name of a variable"},
+		{"processes: {p: {command: [ls], policy: {retry-on: [never]}, " + rest + "}}", `"never" is not one of`},
+		{"processes: {p: {command: [ls], errors: {2: {input: x}}, " + rest + "}}", `errors.2: there is no input "x"`},
+		{"processes: {p: {command: [ls], inputs: {x: {schema: {}, maxOccurs: many}}, " + rest + "}}", "inputs.x"},
+	} {
+		if _, err := Read(strings.NewReader(c.text), "tools", t.TempDir()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.text, err)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("processes: {p: {command: [ls, {input: x, flag: -l}], inputs: {x: {schema: {type: string}}}, outputs: {o: {from: stdout, schema: {}}}}}")
+	f.Add("processes: {p: {shell: 'true', outputs: {o: {from: a/b}}, errors: {1: {retry: true}}}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := Read(strings.NewReader(text), "fuzz", t.TempDir())
+		if err == nil && len(m.Processes) == 0 {
+			t.Error("no error and no process")
+		}
+	})
+}
