@@ -2,6 +2,8 @@ package plugin
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -57,6 +59,8 @@ func (h *Host) follow(ctx context.Context, w *watch) {
 			f.prefer(id)
 		case <-w.events():
 			hasten = true
+		case <-h.stirred:
+			hasten = true
 		case a := <-f.results:
 			f.pending--
 			f.apply(a)
@@ -99,6 +103,7 @@ func (f *follower) look(ctx context.Context) time.Duration {
 	f.complain("")
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	f.rejudge()
 	now := time.Now()
 	next := h.cfg.RescanEvery
 	present := make(map[string]bool, len(found)+len(skips))
@@ -133,9 +138,9 @@ func (f *follower) entry(c candidate, now time.Time) *entry {
 		e = &entry{file: c.file, since: now}
 		f.h.entries[c.file] = e
 	}
-	e.path, e.target, e.missing = c.path, c.target, time.Time{}
-	if e.seen != c.id {
-		e.seen, e.seenSince = c.id, now
+	e.path, e.target, e.available, e.missing = c.path, c.target, c.available, time.Time{}
+	if e.seen != c.sighting() {
+		e.seen, e.seenSince, e.retry = c.sighting(), now, retry{}
 	}
 	return e
 }
@@ -156,10 +161,10 @@ func (f *follower) skip(s skip, now time.Time) time.Duration {
 	if left := f.unsettled(e, now); left > 0 {
 		return left
 	}
-	if e.refused != s.reason {
-		f.refuse(e, s.reason)
+	if e.refused != s.unfit.Error() {
+		f.refuse(e, s.unfit)
 	}
-	e.tried = identity{}
+	e.tried = sighting{}
 	return f.h.cfg.RescanEvery
 }
 
@@ -167,13 +172,19 @@ func (f *follower) skip(s skip, now time.Time) time.Duration {
 // look at it again.
 func (f *follower) consider(ctx context.Context, c candidate, now time.Time) time.Duration {
 	e := f.entry(c, now)
-	if e.tried == c.id || e.admitting {
+	if e.admitting {
+		return f.h.cfg.RescanEvery
+	}
+	if left, again := e.retry.wait(now); e.tried == c.sighting() && (!again || left > 0) {
+		if again {
+			return left
+		}
 		return f.h.cfg.RescanEvery
 	}
 	if left := f.unsettled(e, now); left > 0 {
 		return left
 	}
-	e.admitting, e.tried = true, c.id
+	e.admitting, e.tried = true, c.sighting()
 	f.pending++
 	replaces, asked := e.serving != nil, make(chan struct{})
 	f.asked[c.file] = asked
@@ -218,11 +229,15 @@ func (f *follower) apply(a admission) {
 	e.admitting = false
 	delete(f.asked, e.file)
 	if a.err != nil {
-		f.refuse(e, a.err.Error())
+		if _, ok := errors.AsType[passing](a.err); ok {
+			e.retry = e.retry.after(time.Now(), h.cfg.RetryFirst, h.cfg.RetryMax)
+		}
+		f.refuse(e, a.err)
 		return
 	}
 	old := e.serving
-	e.serving, e.refused, e.since = a.version, "", time.Now()
+	e.serving, e.since = a.version, time.Now()
+	e.refused, e.accept, e.distrust, e.retry = "", "", nil, retry{}
 	f.publish()
 	h.log.Info("plugin admitted", "plugin", e.file, "name", a.version.description.Info.Name,
 		"version", a.version.description.Info.Version, "hash", a.version.exe.hash, "processes", len(a.version.offers))
@@ -235,12 +250,17 @@ func (f *follower) apply(a admission) {
 	h.leave(old, "its plugin was replaced")
 }
 
-func (f *follower) refuse(e *entry, reason string) {
-	e.refused = reason
+func (f *follower) refuse(e *entry, err error) {
+	level := slog.LevelWarn
+	if e.refused == err.Error() {
+		level = slog.LevelDebug // tried again, for the same
+	}
+	e.refused = err.Error()
+	e.accept, e.distrust = acceptance(err)
 	if e.serving == nil {
 		e.since = time.Now()
 	}
-	f.h.log.Warn("plugin refused", "plugin", e.file, "reason", e.problem())
+	f.h.log.Log(context.Background(), level, "plugin refused", "plugin", e.file, "reason", e.problem())
 }
 
 // publish offers what the entries serve.

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/trust"
 )
 
 // Host keeps the plugins of a directory. All methods are safe for concurrent
@@ -39,12 +40,15 @@ type Host struct {
 	log      *slog.Logger
 	uid      int
 	cache    *cache
+	lock     *trust.Lock
+	keys     trust.Keys
 	launcher *launcher
 	routes   atomic.Pointer[routes]
 	ready    chan struct{}
 	asked    chan string // ids of processes that requests wait for
 	began    atomic.Bool // Open was called
 	opened   atomic.Bool // and neither Run nor Scan yet
+	usable   atomic.Bool // Open has succeeded
 	runDir   *runDir
 
 	closing context.Context // ends when stopping supervisors must hurry
@@ -53,6 +57,9 @@ type Host struct {
 
 	mu      sync.Mutex
 	entries map[string]*entry // by file name
+	doubted map[string]bool   // those to be judged anew, by file name
+	stirred chan struct{}     // there are some
+	scan    bool              // only looks: accepts nothing for others to go by
 }
 
 var (
@@ -65,12 +72,16 @@ var (
 type entry struct {
 	file, path, target string
 	serving            *version // nil: none
+	available          []string // version directories, the highest first
 	refused            string   // why the newest content is not served
+	accept             string   // the command that settles it, if one does
+	distrust           *trust.Refusal
 	since              time.Time
 
-	seen      identity // as last looked at
+	seen      sighting // as last looked at
 	seenSince time.Time
-	tried     identity // last admitted, or refused
+	tried     sighting // last admitted, or refused
+	retry     retry    // when that is tried again
 	admitting bool
 	missing   time.Time // since when the file is gone; zero: it is there
 }
@@ -88,7 +99,12 @@ func New(cfg Config) (*Host, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, fmt.Errorf("configure plugins: %w", err)
 	}
-	h := &Host{cfg: cfg, log: cfg.Log, uid: os.Geteuid(), ready: make(chan struct{}), asked: make(chan string), entries: map[string]*entry{}}
+	h := &Host{cfg: cfg, log: cfg.Log, uid: os.Geteuid(), ready: make(chan struct{}), asked: make(chan string), entries: map[string]*entry{},
+		doubted: map[string]bool{}, stirred: make(chan struct{}, 1)}
+	var err error
+	if h.keys, err = trust.ParseKeys(cfg.TrustKeys); err != nil {
+		return nil, fmt.Errorf("configure plugins: %w", err)
+	}
 	h.routes.Store(route(nil))
 	h.closing, h.hurry = context.WithCancel(context.Background())
 	return h, nil
@@ -108,15 +124,20 @@ func (h *Host) Open() error {
 	if fi, err := os.Stat(h.cfg.Dir); err == nil && !fi.IsDir() {
 		return fmt.Errorf("%s is not a directory", h.cfg.Dir)
 	}
-	var err error
+	lock, err := trust.Open(h.cfg.LockFile)
+	if err != nil {
+		return err
+	}
 	if h.runDir, err = openRunDir(h.cfg.RunDir, h.log); err != nil {
 		return err
 	}
+	h.lock = lock
 	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path}
 	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)
 	}
 	h.opened.Store(true)
+	h.usable.Store(true)
 	return nil
 }
 
@@ -141,6 +162,7 @@ func (h *Host) Scan(ctx context.Context) ([]Status, error) {
 		return nil, err
 	}
 	h.opened.Store(false)
+	h.scan = true
 	defer h.close()
 	if _, _, err := discover(h.cfg.Dir, h.uid); err != nil {
 		return nil, err

@@ -122,6 +122,9 @@ func (c *connection) identify(ctx context.Context, protocol goplugin.ClientProto
 	if c.info.Name == "" {
 		return errors.New("has no name in its info")
 	}
+	if err := c.child.exe.keepsTo(c.info); err != nil {
+		return err
+	}
 	problems, err := c.client.Configure(ctx, nil, wire.Limits{
 		MaxConcurrency: c.cfg.MaxConcurrency, InlineMaxBytes: wire.InlineMaxBytes,
 	})

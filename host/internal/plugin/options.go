@@ -1,6 +1,11 @@
 package plugin
 
-import "geomill/host/internal/job"
+import (
+	"cmp"
+
+	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/trust"
+)
 
 // Options is what the operator decides about one plugin, by its name in the
 // plugins directory. The zero value decides nothing.
@@ -8,7 +13,11 @@ type Options struct {
 	// Isolation is how the jobs of its processes are kept apart; empty leaves
 	// it to the author.
 	Isolation job.Isolation
+	// Trust says which contents of it may run; empty is trust.Any.
+	Trust trust.Policy
 }
+
+func (o Options) policy() trust.Policy { return cmp.Or(o.Trust, trust.Any) }
 
 // optionsOf returns what the operator decides about a plugin.
 func (c *Config) optionsOf(file string) Options {

@@ -15,12 +15,16 @@ import (
 	"aead.dev/minisign"
 )
 
+// Files beside a plugin that say who vouches for it.
 const (
-	signatureSuffix = ".minisig"
-	sumsFile        = "SHA256SUMS" // as sha256sum writes it
-	sumsBytes       = 1 << 20      // largest one that is read
-	signatureBytes  = 16 << 10
-	keyBytes        = 64 << 10
+	SignatureSuffix = ".minisig"   // of the name of a file that signs the one without it
+	SumsFile        = "SHA256SUMS" // hashes, as sha256sum writes them
+)
+
+const (
+	sumsBytes      = 1 << 20 // largest SumsFile that is read
+	signatureBytes = 16 << 10
+	keyBytes       = 64 << 10
 )
 
 // Keys are the public minisign keys whose signatures count.
@@ -81,17 +85,17 @@ func (k Keys) has(key string) bool {
 // key that made it. The signature is either of the file itself, or of a
 // SHA256SUMS that lists it.
 func (k Keys) verify(c Content) (key string, err error) {
-	signature, err := readSmall(c.Path+signatureSuffix, signatureBytes)
+	signature, err := readSmall(c.Path+SignatureSuffix, signatureBytes)
 	if err == nil {
-		return k.verifyBytes(c.Path+signatureSuffix, signature, c.Bytes())
+		return k.verifyBytes(c.Path+SignatureSuffix, signature, c.Bytes())
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	sums := filepath.Join(filepath.Dir(c.Path), sumsFile)
-	signature, err = readSmall(sums+signatureSuffix, signatureBytes)
+	sums := filepath.Join(filepath.Dir(c.Path), SumsFile)
+	signature, err = readSmall(sums+SignatureSuffix, signatureBytes)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("it has no signature %s", c.Path+signatureSuffix)
+		return "", fmt.Errorf("it has no signature %s", c.Path+SignatureSuffix)
 	}
 	if err != nil {
 		return "", err
@@ -100,7 +104,7 @@ func (k Keys) verify(c Content) (key string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if key, err = k.verifyBytes(sums+signatureSuffix, signature, bytes.NewReader(list)); err != nil {
+	if key, err = k.verifyBytes(sums+SignatureSuffix, signature, bytes.NewReader(list)); err != nil {
 		return "", err
 	}
 	return key, listed(list, filepath.Base(c.Path), c.Hash)
@@ -142,14 +146,14 @@ func listed(list []byte, file, hash string) error {
 			continue
 		}
 		if !strings.EqualFold(sum, hash) {
-			return fmt.Errorf("%s has another hash for %s: %s", sumsFile, file, short(sum))
+			return fmt.Errorf("%s has another hash for %s: %s", SumsFile, file, short(sum))
 		}
 		return nil
 	}
 	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read %s: %w", sumsFile, err)
+		return fmt.Errorf("read %s: %w", SumsFile, err)
 	}
-	return fmt.Errorf("%s does not list %s", sumsFile, file)
+	return fmt.Errorf("%s does not list %s", SumsFile, file)
 }
 
 // readSmall reads a file that must not be larger than most bytes.
