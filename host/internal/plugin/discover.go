@@ -37,6 +37,7 @@ type candidate struct {
 	path   string // of the file, absolute
 	target string // what a symbolic link leads to, else empty
 	id     identity
+	signed identity // the signature beside it
 
 	version   string   // name of its version directory; empty for a bare file
 	available []string // all version directories beside it, the highest first
@@ -142,13 +143,23 @@ func examine(c candidate, uid int) (candidate, *unfit) {
 	case fi.IsDir():
 		return candidate{}, nil
 	}
-	c.id = identify(fi)
+	c.id, c.signed = identify(fi), signatureOf(c.path)
 	if c.target != "" {
 		if parent, err := os.Stat(filepath.Dir(c.target)); err == nil && parent.Mode().Perm()&0o002 != 0 {
 			return c, &unfit{filepath.Dir(c.target) + " is writable by everyone", "chmod o-w " + filepath.Dir(c.target)}
 		}
 	}
 	return c, refusal(c.opens(), fi, uid)
+}
+
+// signatureOf identifies the file that would sign the one at path.
+func signatureOf(path string) identity {
+	for _, name := range []string{path, filepath.Join(filepath.Dir(path), trust.SumsFile)} {
+		if fi, err := os.Stat(name + trust.SignatureSuffix); err == nil {
+			return identify(fi)
+		}
+	}
+	return identity{}
 }
 
 // refusal says why a file must not be started as a plugin by the service user

@@ -142,6 +142,12 @@ func (f *follower) entry(c candidate, now time.Time) *entry {
 	if e.seen != c.sighting() {
 		e.seen, e.seenSince, e.retry = c.sighting(), now, retry{}
 	}
+	if e.signed != c.signed && !e.admitting {
+		e.signed = c.signed
+		if e.distrust != nil { // it may be trusted now
+			e.tried = sighting{}
+		}
+	}
 	return e
 }
 

@@ -80,6 +80,7 @@ type entry struct {
 
 	seen      sighting // as last looked at
 	seenSince time.Time
+	signed    identity // the signature beside it
 	tried     sighting // last admitted, or refused
 	retry     retry    // when that is tried again
 	admitting bool

@@ -117,6 +117,9 @@ func lifeline() {
 type handler struct{ name string }
 
 func (h handler) Info() wire.Info {
+	if h.name == "fickle" && flagged() {
+		return wire.Info{Name: "somebody-else", Version: edition(), SDK: "test"}
+	}
 	return wire.Info{Name: "chaos", Version: edition(), SDK: "test"}
 }
 
