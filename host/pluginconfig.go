@@ -19,14 +19,17 @@ type PluginConfig struct {
 	// exclusive or job; empty leaves it to the author. Config.Processes stands
 	// above it.
 	Isolation *job.Isolation `yaml:"isolation"`
+	// Trust says which of its contents may run; it stands above Config.Trust.
+	Trust *TrustPolicy `yaml:"trust"`
 }
 
 // options puts together what the operator decided about a plugin.
 func (c Config) options(file string) plugin.Options {
-	var o plugin.Options
+	o := plugin.Options{Trust: c.Trust}
 	for _, key := range []string{AllPlugins, file} {
 		set := c.PluginConfig[key]
 		override(&o.Isolation, set.Isolation)
+		override(&o.Trust, set.Trust)
 	}
 	return o
 }
@@ -37,6 +40,7 @@ func (c Config) validatePlugins(fault func(key, format string, args ...any)) {
 		p := c.PluginConfig[file]
 		at := func(key string) string { return fmt.Sprintf("plugin-config.%s.%s", file, key) }
 		validateIsolation(p.Isolation, func(format string, args ...any) { fault(at("isolation"), format, args...) })
+		validatePolicy(p.Trust, func(format string, args ...any) { fault(at("trust"), format, args...) })
 	}
 }
 
