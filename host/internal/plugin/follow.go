@@ -94,6 +94,7 @@ func (f *follower) abandon() {
 // when to look again.
 func (f *follower) look(ctx context.Context) time.Duration {
 	h := f.h
+	f.rejudge()
 	found, skips, err := discover(h.cfg.Dir, h.uid)
 	if err != nil {
 		f.complain(err.Error())
@@ -103,7 +104,6 @@ func (f *follower) look(ctx context.Context) time.Duration {
 	f.complain("")
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	f.rejudge()
 	now := time.Now()
 	next := h.cfg.RescanEvery
 	present := make(map[string]bool, len(found)+len(skips))

@@ -14,14 +14,14 @@ var ErrNoSuchPlugin = errors.New("no such plugin")
 
 // Verification is what is known about the trust in a plugin.
 type Verification struct {
-	File    string       // name in the plugins directory
-	Path    string       // of the file that was hashed
-	Policy  trust.Policy // that it goes by
-	Found   string       // SHA-256 of the file now
-	Serving string       // SHA-256 of what serves; empty if nothing does
-	Pins    []trust.Pin  // accepted contents, the last accepted last
+	File    string       `json:"file"` // name in the plugins directory
+	Path    string       `json:"path"` // of the file that was hashed
+	Policy  trust.Policy `json:"trust"`
+	Found   string       `json:"found"`             // SHA-256 of the file now
+	Serving string       `json:"serving,omitempty"` // SHA-256 of what serves; empty if nothing does
+	Pins    []trust.Pin  `json:"pins"`              // accepted contents, the last accepted last
 	// Refusal says why the file, as it is now, may not run; nil if it may.
-	Refusal *trust.Refusal
+	Refusal *trust.Refusal `json:"refusal,omitempty"`
 }
 
 // judge decides whether an opened file may run. Once it has proved to be a
@@ -154,6 +154,8 @@ func (h *Host) reconsider(file string) {
 // was refused is tried again, and what serves may have to go.
 func (f *follower) rejudge() {
 	h := f.h
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for file := range h.doubted {
 		e := h.entries[file]
 		if e != nil && e.admitting {
