@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"geomill/host/internal/plugin/trust"
 )
@@ -102,21 +104,32 @@ func discover(dir string, uid int) ([]candidate, []skip, error) {
 		if ignored(e.Name()) {
 			continue
 		}
-		var c candidate
-		var unfit *unfit
-		if e.IsDir() {
-			c, unfit = examineVersions(dir, e.Name(), uid)
-		} else {
-			c, unfit = examine(candidate{file: e.Name(), path: filepath.Join(dir, e.Name())}, uid)
+		c := candidate{file: e.Name(), path: filepath.Join(dir, e.Name())}
+		wrong := misnamed(e.Name())
+		switch {
+		case wrong != nil:
+		case e.IsDir():
+			c, wrong = examineVersions(c, uid)
+		default:
+			c, wrong = examine(c, uid)
 		}
 		switch {
-		case unfit != nil:
-			skips = append(skips, skip{c, unfit})
+		case wrong != nil:
+			skips = append(skips, skip{c, wrong})
 		case c.file != "":
 			found = append(found, c)
 		}
 	}
 	return found, skips, nil
+}
+
+// misnamed refuses names that cannot be written down or told to people as they
+// are.
+func misnamed(name string) *unfit {
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.HasPrefix(name, "-") {
+		return &unfit{reason: fmt.Sprintf("its name %q begins with - or has characters that are not printed: rename it", name)}
+	}
+	return nil
 }
 
 // ignored reports whether a name is never a plugin, nor a version of one.
@@ -146,7 +159,7 @@ func examine(c candidate, uid int) (candidate, *unfit) {
 	c.id, c.signed = identify(fi), signatureOf(c.path)
 	if c.target != "" {
 		if parent, err := os.Stat(filepath.Dir(c.target)); err == nil && parent.Mode().Perm()&0o002 != 0 {
-			return c, &unfit{filepath.Dir(c.target) + " is writable by everyone", "chmod o-w " + filepath.Dir(c.target)}
+			return c, &unfit{filepath.Dir(c.target) + " is writable by everyone", "chmod o-w " + trust.Word(filepath.Dir(c.target))}
 		}
 	}
 	return c, refusal(c.opens(), fi, uid)
@@ -169,7 +182,7 @@ func refusal(path string, fi fs.FileInfo, uid int) *unfit {
 	case !fi.Mode().IsRegular():
 		return &unfit{reason: "not a regular file"}
 	case fi.Mode().Perm()&0o111 == 0:
-		return &unfit{"not executable", "chmod +x " + path}
+		return &unfit{"not executable", "chmod +x " + trust.Word(path)}
 	case fi.Size() == 0:
 		return &unfit{reason: "empty file"}
 	}
@@ -182,9 +195,9 @@ func exposed(path string, fi fs.FileInfo, uid int) *unfit {
 	owner := ownerOf(fi)
 	switch {
 	case fi.Mode().Perm()&0o022 != 0:
-		return &unfit{"writable by group or others", "chmod go-w " + path}
+		return &unfit{"writable by group or others", "chmod go-w " + trust.Word(path)}
 	case owner != 0 && owner != uid:
-		return &unfit{fmt.Sprintf("owned by user %d, not by root or the user of the service (%d)", owner, uid), fmt.Sprintf("chown %d %s", uid, path)}
+		return &unfit{fmt.Sprintf("owned by user %d, not by root or the user of the service (%d)", owner, uid), fmt.Sprintf("chown %d %s", uid, trust.Word(path))}
 	}
 	return nil
 }

@@ -4,11 +4,13 @@
 // host/internal/job, sdk/ogc and sdk/wire; it is the only package of the host
 // that knows go-plugin.
 //
-// A file in the plugins directory becomes a version (admit.go): opened, hashed,
-// described. A version has a supervisor, which keeps its instances; an instance
-// is one operating-system process (child.go) with one session. What is offered
-// is an immutable table (catalog.go) that is replaced when a version comes or
-// goes; running jobs finish on the version they began with.
+// A file in the plugins directory, or the executable in a directory of versions
+// side by side (layout.go), becomes a version (admit.go): opened, hashed, judged
+// (trusted.go), described. A version has a supervisor, which keeps its
+// instances; an instance is one operating-system process (child.go) with one
+// session. What is offered is an immutable table (catalog.go) that is replaced
+// when a version comes or goes; running jobs finish on the version they began
+// with.
 //
 // Nothing that an instance has started outlives it (offspring.go), and one whose
 // job does not end when it must is ended itself, within a second (evict.go).

@@ -42,8 +42,7 @@ type manifest struct {
 
 // examineVersions looks at the directory of a plugin with versions side by
 // side. A candidate without a file name is to be passed over in silence.
-func examineVersions(dir, name string, uid int) (candidate, *unfit) {
-	c := candidate{file: name, path: filepath.Join(dir, name)}
+func examineVersions(c candidate, uid int) (candidate, *unfit) {
 	versions, err := versionsIn(c.path)
 	if err != nil {
 		return c, &unfit{reason: "cannot be read: " + reasonOf(err)}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin/trust"
@@ -218,5 +219,26 @@ func TestBrokenLockFileStopsTheStart(t *testing.T) {
 	}
 	if _, err := h.Trust("solo"); err == nil {
 		t.Error("trusted without a lock file")
+	}
+}
+
+func TestWhatCannotBePinnedIsNotTrustedOnFirstUse(t *testing.T) {
+	t.Parallel()
+	for policy, state := range map[trust.Policy]State{trust.TOFU: StateRefused, trust.Any: StateIdle} {
+		cfg := under(t, policy)
+		cfg.RetryFirst, cfg.RetryMax = 20*time.Millisecond, 50*time.Millisecond
+		blocked := filepath.Join(filepath.Dir(cfg.Dir), "blocked")
+		cfg.LockFile = filepath.Join(blocked, "plugins.lock")
+		b := serve(t, cfg)
+		place(t, filepath.Dir(blocked), "blocked", nil, 0o600) // a file where its directory belongs
+		install(t, cfg.Dir, "solo", "1")
+		eventually(t, "the outcome under "+string(policy), func() bool { return b.status("solo").State == state })
+		if reason := b.status("solo").Reason; strings.Contains(reason, "write lock file") != (policy == trust.TOFU) {
+			t.Errorf("under %s: %q", policy, reason)
+		}
+		if err := os.Remove(blocked); err != nil {
+			t.Fatal(err)
+		}
+		b.runs("solo", "1")
 	}
 }

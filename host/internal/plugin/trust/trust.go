@@ -8,6 +8,7 @@ package trust
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -114,4 +115,16 @@ func (r *Refusal) Error() string {
 func short(hash string) string { return hash[:min(len(hash), 12)] }
 
 // Command is what accepts the content that a plugin has now.
-func Command(plugin string) string { return "geomill plugin trust " + plugin }
+func Command(plugin string) string { return "geomill plugin trust " + Word(plugin) }
+
+// Word writes a name so that a shell takes it as one word: whoever may name a
+// file must not decide what an operator pastes.
+func Word(name string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-+@%/:,=", r)
+	}
+	if name != "" && !strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}

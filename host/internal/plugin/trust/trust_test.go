@@ -269,3 +269,15 @@ func FuzzLockFile(f *testing.F) {
 		}
 	})
 }
+
+func TestCommandsArePastedSafely(t *testing.T) {
+	t.Parallel()
+	for plugin, want := range map[string]string{
+		"buffer-1.0": "geomill plugin trust buffer-1.0", "a b": "geomill plugin trust 'a b'", "x;id": "geomill plugin trust 'x;id'",
+		"it's": `geomill plugin trust 'it'\''s'`, "höhe": "geomill plugin trust 'höhe'",
+	} {
+		if got := Command(plugin); got != want {
+			t.Errorf("%q: %s, want %s", plugin, got, want)
+		}
+	}
+}
