@@ -146,7 +146,7 @@ func (l *Lock) record(plugin string, p Pin) error {
 		return fmt.Errorf("record plugin: %w", err)
 	}
 	pins := slices.Clone(l.pins[plugin])
-	p.Accepted = p.Accepted.UTC().Round(time.Second)
+	p.Accepted = p.Accepted.UTC().Truncate(time.Second)
 	at := slices.IndexFunc(pins, func(o Pin) bool { return o.Hash == p.Hash })
 	if n := count(pins, Operator); p.How == Operator && n >= maxPinned && (at < 0 || pins[at].How != Operator) {
 		return fmt.Errorf("record plugin: %d contents of %s are pinned already: geomill plugin unpin %s", n, plugin, plugin)
