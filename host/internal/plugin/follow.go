@@ -140,7 +140,7 @@ func (f *follower) entry(c candidate, now time.Time) *entry {
 	}
 	e.path, e.target, e.available, e.missing = c.path, c.target, c.available, time.Time{}
 	if e.seen != c.sighting() {
-		e.seen, e.seenSince, e.retry = c.sighting(), now, retry{}
+		e.seen, e.seenSince = c.sighting(), now
 	}
 	if e.signed != c.signed && !e.admitting {
 		e.signed = c.signed
@@ -170,7 +170,7 @@ func (f *follower) skip(s skip, now time.Time) time.Duration {
 	if e.refused != s.unfit.Error() {
 		f.refuse(e, s.unfit)
 	}
-	e.tried = sighting{}
+	e.tried, e.retry = sighting{}, retry{}
 	return f.h.cfg.RescanEvery
 }
 
@@ -181,11 +181,12 @@ func (f *follower) consider(ctx context.Context, c candidate, now time.Time) tim
 	if e.admitting {
 		return f.h.cfg.RescanEvery
 	}
-	if left, again := e.retry.wait(now); e.tried == c.sighting() && (!again || left > 0) {
-		if again {
-			return left
-		}
+	if e.tried != c.sighting() {
+		e.retry = retry{}
+	} else if left, again := e.retry.wait(now); !again {
 		return f.h.cfg.RescanEvery
+	} else if left > 0 {
+		return left
 	}
 	if left := f.unsettled(e, now); left > 0 {
 		return left
