@@ -62,6 +62,7 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, c candidate
 	if len(list) == 0 {
 		return nil, errors.New("offers no process")
 	}
+	o.Limits = o.Limits.withFile(list)
 	h.cache.put(exe.path, exe.id, exe.hash, d)
 	if err := h.accept(exe.name, pin, d, o.policy()); err != nil {
 		return nil, passing{err}

@@ -40,8 +40,10 @@ type child struct {
 	exe     *executable
 	console *console
 	env     []string // beyond what go-plugin asks for
-	dir     string   // private to the instance, removed with it
-	mark    string   // in the environment of all that it starts
+	limits  Limits
+	dog     *watchdog // sees to limits
+	dir     string    // private to the instance, removed with it
+	mark    string    // in the environment of all that it starts
 
 	cmd       *exec.Cmd
 	lifeline  *os.File // when it closes, the plugin ends
@@ -58,6 +60,9 @@ type child struct {
 	killed   bool      // by SIGKILL, perhaps before there was a process
 	reaped   bool
 	stopping bool // go-plugin's Kill waits instead of killing
+
+	excess atomic.Pointer[excess] // why the host killed it, if it used too much
+	peak   int64                  // largest resident size seen, bytes; guarded by mu
 
 	waitErr   error // valid after exited
 	dialError atomic.Pointer[error]
@@ -137,6 +142,9 @@ func (c *child) Start(ctx context.Context) error {
 	readers.Go(c.readStdout)
 	readers.Go(c.readers[1].run)
 	go c.wait(&readers)
+	if c.limits.watched() {
+		c.dog.guard(c, c.limits)
+	}
 	return nil
 }
 
@@ -168,10 +176,16 @@ func (c *child) begin(cmd *exec.Cmd) error {
 		return errKilled
 	}
 	err := cmd.Start()
-	if err == nil {
-		c.cmd = cmd
+	if err != nil {
+		return err
 	}
-	return err
+	if err := c.limits.impose(cmd.Process.Pid); err != nil {
+		_ = cmd.Process.Kill() // it has not been told anything yet
+		_ = cmd.Wait()
+		return err
+	}
+	c.cmd = cmd
+	return nil
 }
 
 func explainExec(err error) error {

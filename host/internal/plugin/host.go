@@ -45,6 +45,7 @@ type Host struct {
 	lock     *trust.Lock
 	keys     trust.Keys
 	launcher *launcher
+	watchdog *watchdog
 	routes   atomic.Pointer[routes]
 	ready    chan struct{}
 	asked    chan string // ids of processes that requests wait for
@@ -135,7 +136,8 @@ func (h *Host) Open() error {
 		return err
 	}
 	h.lock = lock
-	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path}
+	h.watchdog = newWatchdog(h.log)
+	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path, dog: h.watchdog}
 	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)
 	}
@@ -186,6 +188,7 @@ func (h *Host) Scan(ctx context.Context) ([]Status, error) {
 // close stops everything and gives back the directories.
 func (h *Host) close() {
 	h.stop()
+	h.watchdog.close()
 	h.saveCache()
 	h.runDir.close()
 }

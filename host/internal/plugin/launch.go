@@ -25,6 +25,7 @@ import (
 type launcher struct {
 	cfg    *Config
 	runDir string
+	dog    *watchdog
 	count  atomic.Int64 // instances started
 }
 
@@ -56,7 +57,8 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 		return nil, err
 	}
 	c := &connection{cfg: l.cfg, options: o, log: log, work: work}
-	c.child = newChild(exe, &console{log: log}, l.cfg.Env, l.runDir+"/"+strconv.FormatInt(number, 10))
+	c.child = newChild(exe, &console{log: log}, append(o.Limits.environment(), l.cfg.Env...), l.runDir+"/"+strconv.FormatInt(number, 10))
+	c.child.limits, c.child.dog = o.Limits, l.dog
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true
 	c.synced = []*stream{stdout, stderr}
@@ -76,6 +78,9 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 		},
 	})
 	if err := c.connect(ctx); err != nil {
+		if x := c.child.excess.Load(); x != nil {
+			err = x
+		}
 		c.kill()
 		return nil, err
 	}
@@ -196,6 +201,7 @@ func (c *connection) stop(session *wire.Session, term, kill time.Duration) {
 	c.child.stopping = true
 	c.child.mu.Unlock()
 	c.child.noteOffspring()
+	c.child.notePeak()
 	defer time.AfterFunc(term, func() { c.child.signal(syscall.SIGTERM) }).Stop()
 	defer time.AfterFunc(kill, func() { c.child.signal(syscall.SIGKILL) }).Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), term)

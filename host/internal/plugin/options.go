@@ -15,6 +15,8 @@ type Options struct {
 	Isolation job.Isolation
 	// Trust says which contents of it may run; empty is trust.Any.
 	Trust trust.Policy
+	// Limits is what each instance, and each attempt in it, may use.
+	Limits Limits
 }
 
 func (o Options) policy() trust.Policy { return cmp.Or(o.Trust, trust.Any) }

@@ -158,6 +158,9 @@ func (h handler) Processes() []wire.Process {
 		describe("look-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("look-once", wire.Policy{Isolation: wire.PerJob}),
 		describe("narrow", wire.Policy{MaxConcurrency: 1}))
+	for _, id := range greedy {
+		list = append(list, describe(id, greedyPolicy(id)))
+	}
 	switch {
 	case strings.HasPrefix(h.name, "liar"):
 		bad := describe("bad", wire.Policy{})
@@ -232,6 +235,8 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		return file(s)
 	case "look":
 		return look(s)
+	case "leak", "gulp", "spin", "offload", "bomb", "handles", "hugefile", "fill", "bulky", "bulkyfile":
+		return overuse(ctx, id, s, ev)
 	case "shout":
 		fmt.Fprintln(os.Stderr, "plain words")
 		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))
