@@ -21,15 +21,18 @@ type PluginConfig struct {
 	Isolation *job.Isolation `yaml:"isolation"`
 	// Trust says which of its contents may run; it stands above Config.Trust.
 	Trust *TrustPolicy `yaml:"trust"`
+	// Limits is what its instances, and attempts in them, may use.
+	Limits PluginLimits `yaml:"limits"`
 }
 
 // options puts together what the operator decided about a plugin.
 func (c Config) options(file string) plugin.Options {
-	o := plugin.Options{Trust: c.Trust}
+	o := plugin.Options{Trust: c.Trust, Limits: plugin.Limits{Files: defaultFiles}}
 	for _, key := range []string{AllPlugins, file} {
 		set := c.PluginConfig[key]
 		override(&o.Isolation, set.Isolation)
 		override(&o.Trust, set.Trust)
+		set.Limits.above(&o.Limits)
 	}
 	return o
 }
@@ -41,6 +44,7 @@ func (c Config) validatePlugins(fault func(key, format string, args ...any)) {
 		at := func(key string) string { return fmt.Sprintf("plugin-config.%s.%s", file, key) }
 		validateIsolation(p.Isolation, func(format string, args ...any) { fault(at("isolation"), format, args...) })
 		validatePolicy(p.Trust, func(format string, args ...any) { fault(at("trust"), format, args...) })
+		p.Limits.validate(func(key, format string, args ...any) { fault(at("limits."+key), format, args...) })
 	}
 }
 

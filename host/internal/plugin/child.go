@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"geomill/host/internal/plugin/cgroup"
 	"geomill/sdk/wire"
 
 	"github.com/hashicorp/go-plugin/runner"
@@ -42,8 +43,10 @@ type child struct {
 	env     []string // beyond what go-plugin asks for
 	limits  Limits
 	dog     *watchdog // sees to limits
-	dir     string    // private to the instance, removed with it
-	mark    string    // in the environment of all that it starts
+	groups  *groups
+	group   *cgroup.Group // nil: none
+	dir     string        // private to the instance, removed with it
+	mark    string        // in the environment of all that it starts
 
 	cmd       *exec.Cmd
 	lifeline  *os.File // when it closes, the plugin ends
@@ -127,7 +130,7 @@ func (c *child) Start(ctx context.Context) error {
 	if err == nil {
 		c.cmd.Stdout, c.cmd.Stderr = outW, errW
 		c.cmd.ExtraFiles = []*os.File{lifeR, file}
-		err = c.exec(ctx)
+		err = c.execGrouped(ctx)
 	}
 	if err != nil {
 		for _, f := range []*os.File{outR, errR, lifeW} {
@@ -220,8 +223,10 @@ func (c *child) wait(readers *sync.WaitGroup) {
 	c.reaped = true
 	c.mu.Unlock()
 	c.lifeline.Close()
+	c.emptyGroup()
 	close(c.exited)
 	c.huntOffspring()
+	c.closeGroup()
 
 	read := make(chan struct{})
 	go func() {

@@ -137,7 +137,7 @@ func (h *Host) Open() error {
 	}
 	h.lock = lock
 	h.watchdog = newWatchdog(h.log)
-	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path, dog: h.watchdog}
+	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path, dog: h.watchdog, groups: &groups{log: h.log}}
 	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)
 	}

@@ -221,6 +221,9 @@ func (in *instance) vacate() {
 // blame returns why the plugin ended: the limit that the host killed it for, or
 // cause.
 func (in *instance) blame(cause error) error {
+	if in.conn.child.group != nil && errors.Is(cause, errCutOff) { // at its death it is known
+		cause = in.awaitDeath(cause)
+	}
 	if x := in.conn.child.excess.Load(); x != nil && (&ending{cause: cause}).crashed() {
 		return x
 	}

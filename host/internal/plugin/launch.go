@@ -26,6 +26,7 @@ type launcher struct {
 	cfg    *Config
 	runDir string
 	dog    *watchdog
+	groups *groups
 	count  atomic.Int64 // instances started
 }
 
@@ -58,7 +59,7 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 	}
 	c := &connection{cfg: l.cfg, options: o, log: log, work: work}
 	c.child = newChild(exe, &console{log: log}, append(o.Limits.environment(), l.cfg.Env...), l.runDir+"/"+strconv.FormatInt(number, 10))
-	c.child.limits, c.child.dog = o.Limits, l.dog
+	c.child.limits, c.child.dog, c.child.groups = o.Limits, l.dog, l.groups
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true
 	c.synced = []*stream{stdout, stderr}

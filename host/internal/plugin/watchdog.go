@@ -207,7 +207,7 @@ func (w *watchdog) end(c *child, why *job.Failure, used float64) {
 	}
 	c.console.log.Warn("plugin instance exceeded a limit and is killed", "limit", why.Limit, "maximum", why.Maximum, "used", used)
 	c.notePeak()
-	if why.Limit == job.LimitProcesses {
+	if why.Limit == job.LimitProcesses && (c.group == nil || c.group.Kill() != nil) {
 		c.quell()
 	}
 	c.signal(syscall.SIGKILL)
