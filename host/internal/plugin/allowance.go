@@ -33,7 +33,7 @@ type allowance struct {
 	measure sync.WaitGroup
 
 	begun uint64 // as process.born
-	seen  map[process]bool
+	seen  map[processID]bool
 	free  time.Duration // processor time that is not charged
 	spent time.Duration
 }
@@ -105,27 +105,26 @@ func (al *allowance) exceeded(name job.LimitName, maximum float64) *job.Failure 
 
 // begin notes what the instance has used so far.
 func (al *allowance) begin() {
-	al.begun, al.seen = ticksAt(time.Now()), map[process]bool{}
+	al.begun, al.seen = ticksAt(time.Now()), map[processID]bool{}
 	c := census{buf: make([]byte, 4<<10)}
-	if p, u, ok := c.stat(al.child.pid()); ok {
-		al.seen[process{pid: p.pid, born: p.born}] = true
-		al.free = u.cpu
+	if p, ok := c.stat(al.child.pid()); ok {
+		al.seen[p.id()] = true
+		al.free = p.used.cpu
 	}
 }
 
 // charge counts what the family of the instance has used during the attempt: what
 // was there before counts from when it is first seen. It reports whether the
 // attempt is near its limit. Only the watchdog calls it.
-func (al *allowance) charge(family []member, cpu time.Duration) (near bool) {
+func (al *allowance) charge(family []process, cpu time.Duration) (near bool) {
 	if al.limits.CPU == 0 {
 		return false
 	}
-	for _, m := range family {
-		key := process{pid: m.pid, born: m.born}
-		if !al.seen[key] {
-			al.seen[key] = true
-			if m.born < al.begun {
-				al.free += m.cpu
+	for _, p := range family {
+		if !al.seen[p.id()] {
+			al.seen[p.id()] = true
+			if p.born < al.begun {
+				al.free += p.used.cpu
 			}
 		}
 	}

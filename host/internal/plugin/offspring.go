@@ -31,6 +31,7 @@ type process struct {
 	born        uint64 // clock ticks since the boot; tells it from a later owner of its number
 	instance    string // the mark of the plugin instance that it descends from
 	job         string // the mark of the job that it was started for
+	used        usage
 }
 
 // bears reports whether a process has the mark of an instance. No mark is none:
@@ -70,7 +71,7 @@ func (c *census) take() []process {
 
 // look reads one process; it reports false for one that has ended.
 func (c *census) look(pid int) (process, bool) {
-	p, _, ok := c.stat(pid)
+	p, ok := c.stat(pid)
 	if ok {
 		c.marks(&p)
 	}
@@ -79,20 +80,20 @@ func (c *census) look(pid int) (process, bool) {
 
 // stat reads what the kernel counts of a process; it reports false for one that
 // has ended.
-func (c *census) stat(pid int) (p process, u usage, ok bool) {
+func (c *census) stat(pid int) (process, bool) {
 	// The name, in parentheses, may hold anything; then come the state, the
 	// parent and, as the twentieth, the time of the start.
 	stat := c.read("/proc/" + strconv.Itoa(pid) + "/stat")
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 22 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
-		return process{}, usage{}, false
+		return process{}, false
 	}
 	parent, err := strconv.Atoi(string(fields[1]))
 	if err != nil {
-		return process{}, usage{}, false
+		return process{}, false
 	}
 	born, err := strconv.ParseUint(string(fields[19]), 10, 64)
-	return process{pid: pid, parent: parent, born: born}, usageOf(fields), err == nil
+	return process{pid: pid, parent: parent, born: born, used: usageOf(fields)}, err == nil
 }
 
 // marks reads the marks in the environment of a process.
@@ -192,7 +193,7 @@ func (c *census) send(p process, sig syscall.Signal) {
 		return
 	}
 	defer handle.Release()
-	if now, _, ok := c.stat(p.pid); ok && now.born == p.born {
+	if now, ok := c.stat(p.pid); ok && now.born == p.born {
 		_ = handle.Signal(sig) // or it has ended
 	}
 }

@@ -14,6 +14,14 @@ type usage struct {
 	resident int64         // bytes, shared ones too
 }
 
+// processID tells a process from a later owner of its number.
+type processID struct {
+	pid  int
+	born uint64
+}
+
+func (p process) id() processID { return processID{p.pid, p.born} }
+
 // usageOf reads the fields of /proc/PID/stat that follow the name.
 func usageOf(fields [][]byte) usage {
 	var u usage
@@ -26,82 +34,26 @@ func usageOf(fields [][]byte) usage {
 	return u
 }
 
-// member is a process with what it uses.
-type member struct {
-	process
-	usage
-}
-
-// envLooks is how often the environment of a process is read: a process gets
-// its mark when it executes its program, a little after it is there.
-const envLooks = 3
-
-// roll is a census that is taken over and over, and so reads little.
-type roll struct {
-	c     census
-	known map[int]*acquaintance
-}
-
-type acquaintance struct {
-	process
-	looks int
-}
-
-// take lists the processes that live, but for this one.
-func (r *roll) take() []member {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1) // what cannot be read has ended
-	list := make([]member, 0, len(names))
-	known := make(map[int]*acquaintance, len(names))
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		p, u, ok := r.c.stat(pid)
-		if !ok {
-			continue
-		}
-		a := r.known[pid]
-		if a == nil || a.born != p.born {
-			a = &acquaintance{process: p}
-		}
-		if a.instance == "" && a.looks < envLooks {
-			a.looks++
-			r.c.marks(&a.process)
-		}
-		known[pid] = a
-		p.instance, p.job = a.instance, a.job
-		list = append(list, member{p, u})
-	}
-	r.known = known
-	return list
-}
-
 // families sorts processes by whom they belong to, through their own mark and
 // number or those of their ancestors.
-func families[K comparable](list []member, owner func(process) (K, bool)) map[K][]member {
+func families[K comparable](list []process, owner func(process) (K, bool)) map[K][]process {
 	at := make(map[int]int, len(list))
-	for i, m := range list {
-		at[m.pid] = i
+	for i, p := range list {
+		at[p.pid] = i
 	}
-	found := map[K][]member{}
-	for _, m := range list {
-		p := m.process
+	found := map[K][]process{}
+	for _, member := range list {
+		p := member
 		for range len(list) { // a number that was given anew may close a circle
 			if k, ok := owner(p); ok {
-				found[k] = append(found[k], m)
+				found[k] = append(found[k], member)
 				break
 			}
 			i, ok := at[p.parent]
 			if !ok {
 				break
 			}
-			p = list[i].process
+			p = list[i]
 		}
 	}
 	return found
@@ -110,7 +62,7 @@ func families[K comparable](list []member, owner func(process) (K, bool)) map[K]
 // heldBy returns the memory that processes hold together, in bytes: what the
 // system could take back, such as the pages of mapped files, does not count, and
 // what they share counts once, as far as the system tells.
-func (c *census) heldBy(family []member) int64 {
+func (c *census) heldBy(family []process) int64 {
 	sum := c.sum(family, "/status", "RssAnon:", "RssShmem:")
 	if len(family) < 2 {
 		return sum
@@ -123,11 +75,11 @@ func (c *census) heldBy(family []member) int64 {
 
 // sum adds up lines of a file of each process, in bytes. It returns 0 when one
 // of them cannot be read and lives.
-func (c *census) sum(family []member, file string, names ...string) (total int64) {
-	for _, m := range family {
-		text := c.read("/proc/" + strconv.Itoa(m.pid) + file)
+func (c *census) sum(family []process, file string, names ...string) (total int64) {
+	for _, p := range family {
+		text := c.read("/proc/" + strconv.Itoa(p.pid) + file)
 		if len(text) == 0 {
-			if _, _, alive := c.stat(m.pid); alive {
+			if _, alive := c.stat(p.pid); alive {
 				return 0
 			}
 		}
@@ -156,7 +108,7 @@ func (c *child) notePeak() {
 		return
 	}
 	now := census{buf: make([]byte, 4<<10)}
-	peak := now.sum([]member{{process: process{pid: pid}}}, "/status", "VmHWM:")
+	peak := now.sum([]process{{pid: pid}}, "/status", "VmHWM:")
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.reaped { // else it may be another's

@@ -43,7 +43,7 @@ type watchdog struct {
 	mu    sync.Mutex
 	wards map[*child]*ward
 
-	roll roll // of run
+	census census // of run
 }
 
 // ward is an instance that is looked at.
@@ -146,7 +146,7 @@ func (w *watchdog) look() time.Duration {
 		return 0
 	}
 	next := guardEvery
-	for d, family := range families(w.roll.take(), func(p process) (*ward, bool) {
+	for d, family := range families(w.census.take(), func(p process) (*ward, bool) {
 		if d := byPID[p.pid]; d != nil {
 			return d, true
 		}
@@ -161,7 +161,7 @@ func (w *watchdog) look() time.Duration {
 }
 
 // check holds a ward to its limits, and reports whether it is near one of them.
-func (w *watchdog) check(d *ward, family []member) (near bool) {
+func (w *watchdog) check(d *ward, family []process) (near bool) {
 	w.mu.Lock()
 	memory, jobs := d.limits.Memory, make([]*allowance, 0, len(d.jobs))
 	for a := range d.jobs {
@@ -175,11 +175,11 @@ func (w *watchdog) check(d *ward, family []member) (near bool) {
 	}
 	var resident int64
 	var cpu time.Duration
-	for _, m := range family {
-		resident, cpu = resident+m.resident, cpu+m.cpu
+	for _, p := range family {
+		resident, cpu = resident+p.used.resident, cpu+p.used.cpu
 	}
 	if memory > 0 && resident > memory {
-		if resident = w.roll.c.heldBy(family); resident > memory {
+		if resident = w.census.heldBy(family); resident > memory {
 			w.end(d.child, job.Exceeded(job.LimitMemory, float64(memory)), float64(resident))
 			return false
 		}
@@ -217,13 +217,13 @@ func (w *watchdog) end(c *child, why *job.Failure, used float64) {
 // stop before it can be killed.
 func (c *child) quell() {
 	var now census
-	pid, halted := c.pid(), map[process]bool{}
+	pid, halted := c.pid(), map[processID]bool{}
 	for begun := time.Now(); time.Since(begun) < quellLimit; {
 		found := family(now.take(), func(p process) bool { return p.pid == pid || p.bears(c.mark) })
 		more := false
 		for _, p := range found {
-			if key := (process{pid: p.pid, born: p.born}); !halted[key] {
-				halted[key], more = true, true
+			if !halted[p.id()] {
+				halted[p.id()], more = true, true
 				now.send(p, syscall.SIGSTOP)
 			}
 		}
