@@ -13,7 +13,9 @@
 // with.
 //
 // Nothing that an instance has started outlives it (offspring.go), and one whose
-// job does not end when it must is ended itself, within a second (evict.go).
+// job does not end when it must is ended itself, within a second (evict.go). What
+// it may use is bounded: by the kernel (limits.go, groups.go), and by a look at
+// it once in a while (watchdog.go, allowance.go).
 //
 //	starting --> ready --> draining --> stopping --> gone
 //	    |          |  \

@@ -90,6 +90,23 @@ func marked(runDir string) []process {
 	return slices.DeleteFunc((&census{}).take(), func(p process) bool { return !strings.HasPrefix(p.instance, runDir+"/") })
 }
 
+func TestAPluginThatUsesTooMuchBeforeItServesIsRefused(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	cfg.HandshakeTimeout = time.Minute
+	cfg.Options = func(string) Options { return Options{Limits: Limits{Limits: job.Limits{Memory: 128 << 20}}} }
+	install(t, cfg.Dir, "glutton", "")
+	b := begin(t, cfg)
+	want := "the plugin used more memory than its limit of 128 MiB"
+	deadline := time.Now().Add(time.Minute)
+	for b.status("glutton").Reason != want {
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v", b.status("glutton"))
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 func TestTheOtherJobsOfAnInstanceThatIsKilledMayRunAgain(t *testing.T) {
 	t.Parallel()
 	b := limitedHost(t, Limits{Limits: job.Limits{Memory: 128 << 20}})

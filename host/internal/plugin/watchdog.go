@@ -72,7 +72,6 @@ func (w *watchdog) guard(c *child, l Limits) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ward(c).limits = l
-	w.rouse()
 }
 
 // allow looks at what a job uses of a child, until disallow.
@@ -80,7 +79,6 @@ func (w *watchdog) allow(c *child, a *allowance) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ward(c).jobs[a] = struct{}{}
-	w.rouse()
 }
 
 func (w *watchdog) disallow(c *child, a *allowance) {
@@ -94,38 +92,36 @@ func (w *watchdog) disallow(c *child, a *allowance) {
 	}
 }
 
-// ward returns that of a child. The lock is held.
+// ward returns that of a child, and wakes the watchdog for the first one. The lock
+// is held.
 func (w *watchdog) ward(c *child) *ward {
 	d := w.wards[c]
-	if d == nil {
-		d = &ward{child: c, jobs: map[*allowance]struct{}{}}
-		w.wards[c] = d
+	if d != nil {
+		return d
+	}
+	d = &ward{child: c, jobs: map[*allowance]struct{}{}}
+	if w.wards[c] = d; len(w.wards) == 1 {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
 	}
 	return d
-}
-
-func (w *watchdog) rouse() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
 }
 
 func (w *watchdog) run(ctx context.Context) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
-	for wake := w.wake; ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-wake: // not at once, for many jobs may begin
-			wake = nil
+		case <-w.wake: // not at once, for jobs may come and go
 			pause.Reset(guardNear)
 		case <-pause.C:
 			if next := w.look(); next > 0 {
 				pause.Reset(next)
 			}
-			wake = w.wake
 		}
 	}
 }
@@ -178,11 +174,12 @@ func (w *watchdog) check(d *ward, family []process) (near bool) {
 	for _, p := range family {
 		resident, cpu = resident+p.used.resident, cpu+p.used.cpu
 	}
+	if beyondHalf(resident, memory) {
+		resident = w.census.heldBy(family)
+	}
 	if memory > 0 && resident > memory {
-		if resident = w.census.heldBy(family); resident > memory {
-			w.end(d.child, job.Exceeded(job.LimitMemory, float64(memory)), float64(resident))
-			return false
-		}
+		w.end(d.child, job.Exceeded(job.LimitMemory, float64(memory)), float64(resident))
+		return false
 	}
 	for _, a := range jobs {
 		near = a.charge(family, cpu) || near

@@ -74,6 +74,8 @@ func begin(name string) {
 		if flagged() {
 			hang()
 		}
+	case "glutton":
+		leak(context.Background())
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 	case "grudge":
