@@ -2,7 +2,11 @@ package plugin
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"geomill/host/internal/plugin/cgroup"
 )
 
 func TestControlGroupsAreLookedForOnceAndOnlyForLimits(t *testing.T) {
@@ -23,5 +27,23 @@ func TestControlGroupsAreLookedForOnceAndOnlyForLimits(t *testing.T) {
 		if (group != nil) != (have != nil) || (group == nil) != (lack != nil && lack["reason"] != "") {
 			t.Errorf("group %v, %s", group, logs)
 		}
+	}
+}
+
+func TestAnInstanceStartsWithoutAGroupThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := cgroup.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs := &logBuffer{}
+	g := &groups{log: slog.New(slog.NewJSONHandler(logs, nil)), tree: tree}
+	g.once.Do(func() {})
+	if group := g.make(Limits{Processes: 5}); group != nil || logs.record("plugin instance has no control group; its use is only looked at") == nil {
+		t.Errorf("%v, %s", group, logs)
 	}
 }

@@ -57,11 +57,12 @@ func find(memberships, mounts string) (string, error) {
 	if text, err = os.ReadFile(mounts); err != nil {
 		return "", fmt.Errorf("find control groups: %w", err)
 	}
-	root, ok := mountPoint(text)
+	point, root, ok := mountPoint(text)
 	if !ok {
 		return "", errors.New("control groups of version 2 are not mounted")
 	}
-	path := filepath.Join(root, within)
+	// A container may see but a part of the hierarchy.
+	path := filepath.Join(point, strings.TrimPrefix(within, strings.TrimSuffix(root, "/")))
 	return path, check(path)
 }
 
@@ -75,16 +76,17 @@ func ownGroup(text []byte) (string, bool) {
 	return "", false
 }
 
-// mountPoint reads /proc/PID/mountinfo.
-func mountPoint(text []byte) (string, bool) {
+// mountPoint reads from /proc/PID/mountinfo where the hierarchy is mounted, and
+// which part of it.
+func mountPoint(text []byte) (point, root string, ok bool) {
 	for line := range strings.Lines(string(text)) {
 		before, after, _ := strings.Cut(line, " - ")
 		fields := strings.Fields(before)
 		if len(fields) >= 5 && strings.HasPrefix(after, "cgroup2 ") {
-			return fields[4], true
+			return fields[4], fields[3], true
 		}
 	}
-	return "", false
+	return "", "", false
 }
 
 // check says what a group lacks to be made a Tree.

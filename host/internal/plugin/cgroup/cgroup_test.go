@@ -65,6 +65,10 @@ func TestTheOwnGroupIsFoundOrWhatItLacksIsSaid(t *testing.T) {
 	if path, err := find(own, mounts); err != nil || path != tree.path {
 		t.Errorf("%s, %v", path, err)
 	}
+	part := file("part", "30 25 0:26 /box/1 "+filepath.Dir(tree.path)+" rw - cgroup2 cgroup2 rw\n")
+	if path, err := find(file("boxed", "0::/box/1/"+filepath.Base(tree.path)+"\n"), part); err != nil || path != tree.path {
+		t.Errorf("where a part is mounted: %s, %v", path, err)
+	}
 	put(t, filepath.Join(tree.path, "cgroup.controllers"), "cpu memory\n")
 	for want, c := range map[string][2]string{
 		"in no control group of version 2": {file("one", "4:memory:/x\n"), mounts},
