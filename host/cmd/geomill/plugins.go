@@ -21,7 +21,8 @@ type pluginsCmd struct {
 func (pluginsCmd) Help() string {
 	return `Example: geomill plugins --plugins ./plugins
 
-Starts what it has not seen before to ask for its processes, and stops it again.`
+Looks at the directory itself, whether a server runs or not: what it has not seen before it starts to ask for its
+processes, and stops it again. What a running server makes of its plugins is told by geomill plugin list.`
 }
 
 func (c pluginsCmd) Run(s *streams) error {
@@ -86,7 +87,7 @@ func printJSON(w io.Writer, list []host.PluginStatus) error {
 	for _, p := range list {
 		l := listed{File: p.File, State: string(p.State), Name: p.Name, Version: p.Version, Hash: p.Hash, Reason: p.Reason, Processes: []listedProcess{}}
 		for _, proc := range p.Processes {
-			l.Processes = append(l.Processes, listedProcess(proc))
+			l.Processes = append(l.Processes, listedProcess{ID: proc.ID, Version: proc.Version, Reason: proc.Reason})
 		}
 		all = append(all, l)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/journal"
 )
 
 // Config says where plugins are and how patient the host is with them. Zero
@@ -45,6 +46,8 @@ type Config struct {
 	// keeps the answer that it was admitted with.
 	Options func(file string) Options
 	Log     *slog.Logger
+	journal *journal.Book            // what Log is told of plugins
+	conceal func(text string) string // takes out what is in Env
 	// CheckJSON reads to the end of what is to be one JSON value and says what
 	// is wrong with it, in memory that does not grow with it. Files that a
 	// plugin declares as JSON pass it, since they go into documents as they
@@ -111,6 +114,7 @@ func (c *Config) prepare() error {
 			return fmt.Errorf("environment of plugins: %s is the host's to set", name)
 		}
 	}
+	c.keepJournal()
 	if c.RunDir == "" {
 		c.RunDir = defaultRunDir()
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"geomill/host/internal/plugin/journal"
 	"geomill/sdk/wire"
 
 	"github.com/hashicorp/go-hclog"
@@ -63,6 +64,7 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true
 	c.synced = []*stream{stdout, stderr}
+	c.child.console.log = journal.Said(log)
 	c.plugin = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  wire.Handshake,
 		VersionedPlugins: wire.PluginSet(nil),

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"geomill/host/internal/job"
 	"geomill/host/internal/plugin/trust"
 )
 
@@ -57,6 +58,9 @@ type ProcessStatus struct {
 	ID      string
 	Version string
 	Reason  string // why it is not offered; empty when it is
+	// Policy is what the operator made of what the author wishes; zero for one
+	// that is refused.
+	Policy job.Policy
 }
 
 // InstanceStatus is one running instance.
@@ -65,6 +69,8 @@ type InstanceStatus struct {
 	State State
 	Since time.Time // of the state
 	Jobs  int
+	// Footprint is told by Host.Plugin only.
+	Footprint Footprint
 }
 
 // Plugins reports on every file in the plugins directory that is or may have
@@ -95,7 +101,7 @@ func (e *entry) status() Status {
 func (v *version) describe(s *Status) {
 	s.Name, s.Version, s.Hash = v.description.Info.Name, v.description.Info.Version, v.exe.hash
 	for _, o := range v.offers {
-		p := ProcessStatus{ID: o.process.ID, Version: o.process.Version}
+		p := ProcessStatus{ID: o.process.ID, Version: o.process.Version, Policy: o.process.Policy}
 		if owner := v.clashes[o.process.ID]; owner != "" {
 			p.Reason = "already offered by " + owner
 		}
