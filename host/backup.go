@@ -91,11 +91,11 @@ func backUpAlone(ctx context.Context, data string, w io.Writer, log *slog.Logger
 // newAdmin makes the part that serves the operator's commands. Not every file
 // system has sockets: without one the host serves all the same.
 func newAdmin(p *parts, data string) *admin.Server {
-	s, err := admin.New(admin.Config{Dir: data, Logger: p.log, Backup: func(ctx context.Context, w io.Writer) error {
+	s, err := admin.New(admin.Config{Dir: data, Logger: p.plugins.Logger(), Plugins: operator{p.plugins}, Backup: func(ctx context.Context, w io.Writer) error {
 		return backUp(ctx, data, p.store, p.jobs.HoldDirs, w, p.log)
 	}})
 	if err != nil {
-		p.log.Warn("no backup can be made while the server runs", "error", err)
+		p.log.Warn("no backup can be made and no plugin managed while the server runs", "error", err)
 		return nil
 	}
 	return s

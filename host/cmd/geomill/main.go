@@ -16,7 +16,8 @@ import (
 // cli is the command line; one file holds each subcommand.
 type cli struct {
 	Serve    serveCmd    `cmd:"" help:"Serve the processes of the plugins."`
-	Plugins  pluginsCmd  `cmd:"" help:"List the plugins of a directory."`
+	Plugins  pluginsCmd  `cmd:"" help:"List the plugins of a directory, without a server."`
+	Plugin   pluginCmd   `cmd:"" help:"List, inspect and manage the plugins of a running server."`
 	Backup   backupCmd   `cmd:"" help:"Write all jobs and results into a file, while the server runs or not."`
 	Restore  restoreCmd  `cmd:"" help:"Make a data directory of a backup."`
 	Jobs     jobsCmd     `cmd:"" help:"List, show, dismiss and prune the jobs of a running server."`

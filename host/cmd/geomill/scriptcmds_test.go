@@ -25,6 +25,8 @@ type script struct {
 	log    bytes.Buffer // of the host; read once it has ended
 	ended  chan struct{}
 	err    error // how it ended
+
+	follower *follower
 }
 
 type scriptKey struct{}

@@ -24,7 +24,12 @@ const patience = 30 * time.Second
 // serve runs a server on a directory until stop is called.
 func serve(t *testing.T, dir string, backup func(context.Context, io.Writer) error) (stop func()) {
 	t.Helper()
-	s, err := New(Config{Dir: dir, Backup: backup, Logger: slog.New(slog.DiscardHandler)})
+	return serveWith(t, Config{Dir: dir, Backup: backup, Logger: slog.New(slog.DiscardHandler)})
+}
+
+func serveWith(t *testing.T, c Config) (stop func()) {
+	t.Helper()
+	s, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,14 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"syscall"
 )
@@ -15,24 +17,71 @@ import (
 // Backup writes a backup of the server that runs on a data directory. It fails
 // with ErrNotRunning when there is none. The caller verifies what was written.
 func Backup(ctx context.Context, dir string, w io.Writer) error {
-	transport := &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dial(ctx, dir)
-	}}
-	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+socketName+backupPath, nil)
+	return NewClient(dir).stream(ctx, backupPath, mediaBackup, func(body io.Reader) error {
+		_, err := io.Copy(w, body)
+		if err != nil {
+			err = fmt.Errorf("receive backup: %w", err)
+		}
+		return err
+	})
+}
+
+// Client sends an operator's commands to the server that runs on a data directory.
+// Its methods fail with ErrNotRunning when there is none.
+type Client struct {
+	dir  string
+	http *http.Client
+}
+
+// NewClient returns a client for the server on dir. It holds no connection
+// between calls.
+func NewClient(dir string) *Client {
+	return &Client{dir: dir, http: &http.Client{Transport: &http.Transport{
+		DisableCompression: true, DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dir) },
+	}}}
+}
+
+// send sends a request and returns its answer, of a media type, whose body the
+// caller closes, or the fault that it is.
+func (c *Client) send(ctx context.Context, path, media string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+socketName+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // the rest is of no interest to people
+		}
+		switch {
+		case errors.Is(err, ErrNotRunning):
+			return nil, fmt.Errorf("%w: %s", ErrNotRunning, c.dir)
+		case errors.Is(err, errNotYours):
+			return nil, err
+		}
+		return nil, fmt.Errorf("ask the server: %w", err)
+	}
+	if res.StatusCode == http.StatusOK && res.Header.Get("Content-Type") == media {
+		return res, nil
+	}
+	defer res.Body.Close()
+	var fault Fault
+	if json.NewDecoder(io.LimitReader(res.Body, maxDocument)).Decode(&fault) == nil && fault.Detail != "" {
+		return nil, errors.New(fault.Detail)
+	}
+	return nil, fmt.Errorf("the server answered %s: is it another version?", res.Status)
+}
+
+// stream reads an answer of any length, and fails when the server cut it off.
+func (c *Client) stream(ctx context.Context, path, media string, read func(io.Reader) error) error {
+	res, err := c.send(ctx, path, media)
 	if err != nil {
 		return err
 	}
-	res, err := transport.RoundTrip(req)
-	if err != nil {
-		return fmt.Errorf("ask the server: %w", err)
-	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != mediaBackup {
-		return fmt.Errorf("the server answered %s: is it another version?", res.Status)
-	}
-	if _, err := io.Copy(w, res.Body); err != nil {
-		return fmt.Errorf("receive backup: %w", err)
+	if err := read(res.Body); err != nil {
+		return err
 	}
 	if fault := res.Trailer.Get(faultTrailer); fault != "" {
 		return errors.New(fault)
@@ -51,6 +100,9 @@ func dial(ctx context.Context, dir string) (net.Conn, error) {
 	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, ErrNotRunning
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w: you are user %d", errNotYours, os.Geteuid())
 	}
 	if err != nil {
 		return nil, err

@@ -3,8 +3,13 @@
 // here. The package imports nothing of the host: what the server can do for
 // an operator is handed to it as functions. Its central type is Server.
 //
-//	GET /backup    a backup, as package archive has it; the trailer
-//	               Geomill-Fault says why it is cut off
+//	GET  /backup               a backup, as package archive has it
+//	GET  /plugins              a JSON array of Plugin
+//	GET  /plugins/{file}       one, with all that is known of it
+//	GET  /plugins/{file}/logs  a LogLine a line; last=N, follow=true
+//
+// What goes wrong before an answer begins is told in a Fault with a status above
+// 399; the trailer Geomill-Fault says why a backup or a log is cut off.
 package admin
 
 import (
@@ -19,19 +24,28 @@ import (
 )
 
 const (
-	socketName = "admin.sock"
-	backupPath = "/backup"
+	socketName  = "admin.sock"
+	backupPath  = "/backup"
+	pluginsPath = "/plugins"
 
 	faultTrailer = "Geomill-Fault"
 	mediaBackup  = "application/zstd"
+	mediaJSON    = "application/json"
+	mediaLines   = "application/jsonl"
 
 	headerDeadline = 10 * time.Second
 	stallDeadline  = time.Minute // for a client that takes in nothing
 	dialDeadline   = 5 * time.Second
+
+	// MostLines is how many lines of a log can be asked for.
+	MostLines = 1000
 )
 
 // ErrNotRunning is the error of a client when no server listens.
 var ErrNotRunning = errors.New("no server runs on this data directory")
+
+// errNotYours is the error of a client that may not talk to the server.
+var errNotYours = errors.New("only root and the user that owns the data directory may command the server")
 
 // at calls use with a path of the directory's file that is short enough for a
 // Unix socket, however long that of the directory is. The path is good during the

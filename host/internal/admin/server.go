@@ -11,16 +11,19 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// Config is what a Server is made of; all is required.
+// Config is what a Server is made of.
 type Config struct {
 	// Dir is the data directory, which no other server uses at the time.
 	Dir string
 	// Backup writes a backup. Its error is told to the client.
 	Backup func(ctx context.Context, w io.Writer) error
-	Logger *slog.Logger
+	// Plugins is asked about plugins; nil knows of none.
+	Plugins Plugins
+	Logger  *slog.Logger
 }
 
 // Server serves the operator's commands.
@@ -28,6 +31,7 @@ type Server struct {
 	config   Config
 	listener net.Listener
 	http     *http.Server
+	readers  atomic.Int32 // of logs
 }
 
 // New makes the socket, in place of one that a server left which was killed.
@@ -40,6 +44,9 @@ func New(c Config) (*Server, error) {
 	s := &Server{config: c, listener: ownersOnly{l, c.Logger}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+backupPath, s.backup)
+	if c.Plugins != nil {
+		s.handlePlugins(mux)
+	}
 	s.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: headerDeadline, IdleTimeout: headerDeadline,
 		ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
@@ -128,9 +135,17 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Context().Err() != nil {
-		err = errors.New("the server is being stopped")
+		err = errStopping
 	}
 	s.config.Logger.Warn("backup failed", "error", err)
+	setFault(w, err)
+}
+
+// errStopping is why commands under way are cut off.
+var errStopping = errors.New("the server is being stopped")
+
+// setFault sets the trailer of an answer that is cut off.
+func setFault(w http.ResponseWriter, err error) {
 	w.Header().Set(faultTrailer, strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
@@ -141,8 +156,17 @@ type patient struct {
 }
 
 func (p *patient) Write(b []byte) (int, error) {
-	if err := p.control.SetWriteDeadline(time.Now().Add(stallDeadline)); err != nil {
+	if err := p.extend(); err != nil {
 		return 0, err
 	}
 	return p.w.Write(b)
 }
+
+func (p *patient) flush() error {
+	if err := p.extend(); err != nil {
+		return err
+	}
+	return p.control.Flush()
+}
+
+func (p *patient) extend() error { return p.control.SetWriteDeadline(time.Now().Add(stallDeadline)) }
