@@ -11,6 +11,7 @@ import (
 
 	"geomill/host/internal/admin"
 	"geomill/host/internal/plugin"
+	"geomill/host/internal/plugin/trust"
 )
 
 // What operators are told about plugins, and how they ask.
@@ -30,6 +31,10 @@ const lastLines = 10
 // NewOperator returns what sends an operator's commands to the server that runs on
 // a data directory.
 func NewOperator(data string) *Operator { return admin.NewClient(data) }
+
+// Word writes the name of a file so that a shell takes it as one word, for commands
+// that an operator is told.
+func Word(name string) string { return trust.Word(name) }
 
 // operator is what a host does for its operator. It is admin.Plugins.
 type operator struct{ plugins *plugin.Host }

@@ -62,9 +62,9 @@ func ago(d time.Duration) string {
 func advice(p host.Plugin) string {
 	switch p.State {
 	case "crashed":
-		return "it is started again by itself; for its last words: geomill plugin logs " + p.File
+		return "it is started again by itself; for its last words: geomill plugin logs " + host.Word(p.File)
 	case "quarantined":
-		return "it is tried again in a while; for its last words: geomill plugin logs " + p.File
+		return "it is tried again in a while; for its last words: geomill plugin logs " + host.Word(p.File)
 	}
 	return ""
 }

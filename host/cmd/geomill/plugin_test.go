@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,5 +154,13 @@ func TestHowLongAgoIsSaidInOneUnit(t *testing.T) {
 		if got := ago(d); got != want {
 			t.Errorf("%s: got %s, want %s", d, got, want)
 		}
+	}
+}
+
+// Whoever names a file must not decide what an operator pastes.
+func TestACommandThatIsAdvisedIsSafeToPaste(t *testing.T) {
+	t.Parallel()
+	if got := advice(host.Plugin{File: "a; rm -rf b", State: "crashed"}); !strings.HasSuffix(got, "geomill plugin logs 'a; rm -rf b'") {
+		t.Errorf("got %s", got)
 	}
 }
