@@ -20,6 +20,8 @@ type (
 	Plugin   = admin.Plugin
 	Instance = admin.Instance
 	LogLine  = admin.LogLine
+	Check    = admin.Check
+	Command  = admin.Command
 )
 
 // MostLogLines is how many lines of a plugin's log are kept and can be asked for.
@@ -58,6 +60,10 @@ func (o operator) Inspect(file string) (Plugin, error) {
 		return Plugin{}, o.unknown(file)
 	}
 	p := o.pluginOf(s)
+	p.TrustPolicy = string(o.plugins.TrustPolicy(file))
+	for _, one := range o.plugins.Pins(file) {
+		p.Pins = append(p.Pins, pinOf(one))
+	}
 	lines, _ := o.plugins.Logs(file, MostLogLines)
 	for _, l := range slices.Backward(lines) {
 		if l.Said && l.Level >= slog.LevelInfo && len(p.LastLines) < lastLines {
@@ -93,7 +99,8 @@ func (o operator) Logs(ctx context.Context, file string, last int, follow bool) 
 
 func (o operator) pluginOf(s plugin.Status) Plugin {
 	p := Plugin{File: s.File, Path: s.Path, Target: s.Target, State: string(s.State), Since: s.Since, Reason: o.plugins.Conceal(s.Reason),
-		Name: s.Name, Version: s.Version, Hash: s.Hash, Crashes: s.Crashes, Processes: []admin.Process{}, Instances: []Instance{}}
+		Name: s.Name, Version: s.Version, Hash: s.Hash, Crashes: s.Crashes, Processes: []admin.Process{}, Instances: []Instance{},
+		Accept: s.Accept, RetryAt: s.Retry, Available: s.Available}
 	for _, one := range s.Processes {
 		p.Processes = append(p.Processes, admin.Process{ID: one.ID, Version: one.Version, Reason: one.Reason,
 			Isolation: string(one.Policy.Isolation), Slots: one.Policy.MaxConcurrency, TimeoutSeconds: one.Policy.Timeout.Seconds()})

@@ -13,6 +13,10 @@ type pluginCmd struct {
 	List    pluginListCmd    `cmd:"" help:"List plugins with their states, and what is wrong with them."`
 	Inspect pluginInspectCmd `cmd:"" help:"Show all that is known of a plugin."`
 	Logs    pluginLogsCmd    `cmd:"" help:"Print what a plugin wrote last, and what the server says about it."`
+	Verify  pluginVerifyCmd  `cmd:"" help:"Compare the files of plugins with what is trusted and with what serves."`
+	Trust   pluginTrustCmd   `cmd:"" help:"Accept what the file of a plugin holds now."`
+	Pin     pluginPinCmd     `cmd:"" help:"Accept a content of a plugin by its hash."`
+	Unpin   pluginUnpinCmd   `cmd:"" help:"Accept a content of a plugin no longer."`
 }
 
 func (pluginCmd) Help() string {
@@ -60,11 +64,15 @@ func ago(d time.Duration) string {
 
 // advice says what an operator can do about the state of a plugin, or nothing.
 func advice(p host.Plugin) string {
-	switch p.State {
-	case "crashed":
+	switch {
+	case p.Accept != "":
+		return p.Accept
+	case p.State == "crashed":
 		return "it is started again by itself; for its last words: geomill plugin logs " + host.Word(p.File)
-	case "quarantined":
+	case p.State == "quarantined":
 		return "it is tried again in a while; for its last words: geomill plugin logs " + host.Word(p.File)
+	case p.State == "refused" && !p.RetryAt.IsZero():
+		return "it is tried again by itself at " + local(&p.RetryAt)
 	}
 	return ""
 }

@@ -35,6 +35,8 @@ const somePlugins = `[
                  {"pid": 42, "state": "draining", "since": "2026-11-23T11:59:00Z", "jobs": 1}]},
   {"file": "evil\u001b[31m", "path": "/p/evil", "state": "refused", "since": "2026-11-21T12:00:00Z", "reason": "not executable: chmod +x /p/evil", "crashes": 0, "processes": [], "instances": []},
   {"file": "weak", "path": "/p/weak", "state": "quarantined", "since": "2026-11-23T11:59:30Z", "name": "weak", "version": "1", "hash": "ff", "reason": "the plugin ended unexpectedly (exit status 2)", "crashes": 5,
+   "retryAt": "2026-11-23T13:00:00Z", "available": ["1", "0.9"],
+   "trustPolicy": "tofu", "pins": [{"hash": "ff", "name": "weak", "version": "1", "accepted": "2026-11-23T10:00:00Z", "how": "first-use"}],
    "processes": [{"id": "faint", "version": "1"}], "instances": [],
    "lastLines": [{"time": "2026-11-23T11:59:30Z", "level": "error", "from": "plugin", "stream": "stderr", "instance": 3, "message": "panic: no", "fields": {"trace": "panic: no\nmain.go:7", "n": 1, "why": "a b"}}]}
 ]`
@@ -66,6 +68,9 @@ func atNoon(list []host.Plugin) []host.Plugin {
 		here(&list[i].Since)
 		for j := range list[i].Instances {
 			here(&list[i].Instances[j].Since)
+		}
+		for j := range list[i].Pins {
+			here(&list[i].Pins[j].Accepted)
 		}
 		for j := range list[i].LastLines {
 			here(&list[i].LastLines[j].Time)
@@ -124,10 +129,15 @@ name     weak
 version  1
 sha256   ff
 path     /p/weak
+has      1, 0.9
+trust    tofu
 crashes  5
 
 PROCESS  VERSION  ISOLATION  SLOTS  TIMEOUT  OFFERED
 faint    1        -          -      -        yes
+
+ACCEPTED                      SHA-256  HOW        IS
+2026-11-23 10:00:00 (2h ago)  ff       first-use  weak 1
 
 It wrote last:
 2026-11-23 11:59:30  error  plugin#3   panic: no  n=1  why="a b"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -40,6 +41,23 @@ func (c *pluginInspectCmd) Run(s *streams) error {
 // printPlugin prints all that is known of a plugin, what matters first.
 func printPlugin(out io.Writer, p host.Plugin, now time.Time) error {
 	w := &sheet{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
+	printFacts(w, p, now)
+	printTables(w, p, now)
+	if err := w.w.Flush(); err != nil || len(p.LastLines) == 0 {
+		return err
+	}
+	if _, err := fmt.Fprintln(out, "\nIt wrote last:"); err != nil {
+		return err
+	}
+	for _, l := range p.LastLines {
+		if err := printLogLine(out, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printFacts(w *sheet, p host.Plugin, now time.Time) {
 	w.line("plugin", p.File)
 	w.line("state", fmt.Sprintf("%s since %s", p.State, since(p.Since, now)))
 	w.line("why", p.Reason)
@@ -49,7 +67,12 @@ func printPlugin(out io.Writer, p host.Plugin, now time.Time) error {
 	w.line("sha256", p.Hash)
 	w.line("path", p.Path)
 	w.line("leads to", p.Target)
+	w.line("has", strings.Join(p.Available, ", "))
+	w.line("trust", p.TrustPolicy)
 	w.line("crashes", strconv.Itoa(p.Crashes))
+}
+
+func printTables(w *sheet, p host.Plugin, now time.Time) {
 	if len(p.Processes) > 0 {
 		w.table("PROCESS", "VERSION", "ISOLATION", "SLOTS", "TIMEOUT", "OFFERED")
 		for _, one := range p.Processes {
@@ -66,16 +89,12 @@ func printPlugin(out io.Writer, p host.Plugin, now time.Time) error {
 			w.row(strconv.Itoa(in.PID), in.State, since(in.Since, now), strconv.Itoa(in.Jobs), humanSize(in.MemoryBytes), seconds(in.CPUSeconds).String())
 		}
 	}
-	if err := w.w.Flush(); err != nil || len(p.LastLines) == 0 {
-		return err
-	}
-	fmt.Fprintln(out, "\nIt wrote last:")
-	for _, l := range p.LastLines {
-		if err := printLogLine(out, l); err != nil {
-			return err
+	if len(p.Pins) > 0 {
+		w.table("ACCEPTED", "SHA-256", "HOW", "IS")
+		for _, pin := range p.Pins {
+			w.row(since(pin.Accepted, now), cutHash(pin.Hash), pin.How, strings.TrimSpace(pin.Name+" "+pin.Version))
 		}
 	}
-	return nil
 }
 
 func seconds(s float64) time.Duration {

@@ -86,7 +86,7 @@ func remarks(p host.Plugin, now time.Time) (all []string) {
 			all = append(all, fmt.Sprintf("process %s is not offered: %s", one.ID, one.Reason))
 		}
 	}
-	if a := advice(p); a != "" {
+	if a := advice(p); a != "" && !strings.Contains(p.Reason, a) {
 		all = append(all, a)
 	}
 	return all

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,8 +45,8 @@ func NewClient(dir string) *Client {
 
 // send sends a request and returns its answer, of a media type, whose body the
 // caller closes, or the fault that it is.
-func (c *Client) send(ctx context.Context, path, media string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+socketName+path, nil)
+func (c *Client) send(ctx context.Context, method, path, media string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+socketName+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func (c *Client) send(ctx context.Context, path, media string) (*http.Response, 
 
 // stream reads an answer of any length, and fails when the server cut it off.
 func (c *Client) stream(ctx context.Context, path, media string, read func(io.Reader) error) error {
-	res, err := c.send(ctx, path, media)
+	res, err := c.send(ctx, http.MethodGet, path, media, nil)
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,12 @@
 //	GET  /plugins              a JSON array of Plugin
 //	GET  /plugins/{file}       one, with all that is known of it
 //	GET  /plugins/{file}/logs  a LogLine a line; last=N, follow=true
+//	GET  /plugin-checks        a JSON array of Check; file=FILE for one
+//	POST /plugin-commands      a Command; the answer is an Outcome
 //
 // What goes wrong before an answer begins is told in a Fault with a status above
-// 399; the trailer Geomill-Fault says why a backup or a log is cut off.
+// 399; the trailer Geomill-Fault says why a backup or a log is cut off. Every
+// Command is logged with the user and the process that sent it.
 package admin
 
 import (
@@ -24,9 +27,11 @@ import (
 )
 
 const (
-	socketName  = "admin.sock"
-	backupPath  = "/backup"
-	pluginsPath = "/plugins"
+	socketName   = "admin.sock"
+	backupPath   = "/backup"
+	pluginsPath  = "/plugins"
+	checksPath   = "/plugin-checks"
+	commandsPath = "/plugin-commands"
 
 	faultTrailer = "Geomill-Fault"
 	mediaBackup  = "application/zstd"
@@ -37,6 +42,8 @@ const (
 	stallDeadline  = time.Minute // for a client that takes in nothing
 	dialDeadline   = 5 * time.Second
 
+	// CommandDeadline bounds the work for one Command.
+	CommandDeadline = 5 * time.Minute
 	// MostLines is how many lines of a log can be asked for.
 	MostLines = 1000
 )
@@ -62,22 +69,28 @@ func at(dir, name string, use func(path string) error) error {
 // checkPeer fails unless the other end of the connection belongs to one of the
 // users.
 func checkPeer(conn *net.UnixConn, users ...int) error {
-	raw, err := conn.SyscallConn()
+	peer, err := peerOf(conn)
 	if err != nil {
-		return fmt.Errorf("check peer: %w", err)
-	}
-	var peer *syscall.Ucred
-	var peerErr error
-	err = raw.Control(func(fd uintptr) {
-		peer, peerErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
-	})
-	if err = errors.Join(err, peerErr); err != nil {
 		return fmt.Errorf("check peer: %w", err)
 	}
 	if !slices.Contains(users, int(peer.Uid)) {
 		return fmt.Errorf("process %d of user %d is at the other end of %s", peer.Pid, peer.Uid, socketName)
 	}
 	return nil
+}
+
+// peerOf returns who is at the other end of a connection.
+func peerOf(conn *net.UnixConn) (*syscall.Ucred, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var peer *syscall.Ucred
+	var peerErr error
+	err = raw.Control(func(fd uintptr) {
+		peer, peerErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	})
+	return peer, errors.Join(err, peerErr)
 }
 
 func socketPath(dir string) string { return filepath.Join(dir, socketName) }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Plugins is what the server tells operators about plugins. Errors are told to the
-// client as they are.
+// Plugins is what the server tells operators about plugins, and does to them for
+// operators. Errors are told to the client as they are.
 type Plugins interface {
 	// List returns what is known at a glance, sorted by file.
 	List() []Plugin
@@ -17,6 +17,11 @@ type Plugins interface {
 	// Logs returns at most last lines of the log of a plugin, and with follow
 	// those that come until ctx ends.
 	Logs(ctx context.Context, file string, last int, follow bool) (iter.Seq[LogLine], error)
+	// Verify reads the file of a plugin anew, or with no file those of all, and
+	// compares them with what is trusted and with what serves.
+	Verify(ctx context.Context, file string) ([]Check, error)
+	// Do carries out a command.
+	Do(ctx context.Context, c Command) (Outcome, error)
 }
 
 // Plugin is what an operator is told of a file in the plugins directory.
@@ -28,7 +33,9 @@ type Plugin struct {
 	State   string    `json:"state"`
 	Since   time.Time `json:"since"` // of the state
 	Reason  string    `json:"reason,omitempty"`
-	Name    string    `json:"name,omitempty"` // as it calls itself
+	Accept  string    `json:"accept,omitempty"` // the command that settles what is refused
+	RetryAt time.Time `json:"retryAt,omitzero"` // when what is refused is tried again
+	Name    string    `json:"name,omitempty"`   // as it calls itself
 	Version string    `json:"version,omitempty"`
 	Hash    string    `json:"hash,omitempty"` // SHA-256 of what serves
 	Crashes int       `json:"crashes"`        // since this version is served
@@ -36,9 +43,35 @@ type Plugin struct {
 	Processes []Process  `json:"processes"`
 	Instances []Instance `json:"instances"`
 
+	Available []string `json:"available,omitempty"` // versions side by side, the highest first
+
 	// What follows is told by Inspect only.
 
-	LastLines []LogLine `json:"lastLines,omitempty"` // that it wrote, without debug
+	TrustPolicy string    `json:"trustPolicy,omitempty"`
+	Pins        []Pin     `json:"pins,omitempty"`      // accepted contents, the last accepted last
+	LastLines   []LogLine `json:"lastLines,omitempty"` // that it wrote, without debug
+}
+
+// Pin is a content of a plugin that was accepted.
+type Pin struct {
+	Hash     string    `json:"hash"` // SHA-256
+	Name     string    `json:"name,omitempty"`
+	Version  string    `json:"version,omitempty"`
+	Accepted time.Time `json:"accepted"`
+	How      string    `json:"how"`
+}
+
+// Check is what a plugin's file holds, against what it should.
+type Check struct {
+	File    string `json:"file"`
+	Path    string `json:"path,omitempty"`
+	OK      bool   `json:"ok"`
+	Fault   string `json:"fault,omitempty"` // why it is not
+	Policy  string `json:"policy,omitempty"`
+	Found   string `json:"found,omitempty"`   // SHA-256 of the file now
+	Serving string `json:"serving,omitempty"` // SHA-256 of what serves
+	Pinned  string `json:"pinned,omitempty"`  // how the content was accepted
+	Accept  string `json:"accept,omitempty"`  // the command that accepts it
 }
 
 // Process is a process that a plugin declares.
@@ -80,6 +113,29 @@ const (
 	FromPlugin = "plugin"
 	FromHost   = "host"
 )
+
+// Command is what an operator wants done to a plugin.
+type Command struct {
+	Verb Verb   `json:"verb"`
+	File string `json:"file"`
+
+	Hash string `json:"hash,omitempty"` // of DoPin and DoUnpin: SHA-256
+}
+
+// Verb is what is to be done.
+type Verb string
+
+// The verbs.
+const (
+	DoTrust Verb = "trust" // accept what the file holds now
+	DoPin   Verb = "pin"   // accept the content of Hash, or else what serves
+	DoUnpin Verb = "unpin" // accept the content of Hash no longer, or else none
+)
+
+// Outcome says in a sentence what a command has done.
+type Outcome struct {
+	Done string `json:"done"`
+}
 
 // Fault says in a sentence why there is no answer.
 type Fault struct {

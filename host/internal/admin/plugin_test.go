@@ -1,12 +1,15 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"net"
+	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,27 +20,38 @@ type fakePlugins struct {
 	list    []Plugin
 	inspect func(file string) (Plugin, error)
 	logs    func(ctx context.Context, file string, last int, follow bool) (iter.Seq[LogLine], error)
+	verify  func(ctx context.Context, file string) ([]Check, error)
+	do      func(ctx context.Context, c Command) (Outcome, error)
 }
 
 func (f fakePlugins) List() []Plugin                      { return f.list }
 func (f fakePlugins) Inspect(file string) (Plugin, error) { return f.inspect(file) }
+func (f fakePlugins) Do(ctx context.Context, c Command) (Outcome, error) {
+	return f.do(ctx, c)
+}
+
+func (f fakePlugins) Verify(ctx context.Context, file string) ([]Check, error) {
+	return f.verify(ctx, file)
+}
 
 func (f fakePlugins) Logs(ctx context.Context, file string, last int, follow bool) (iter.Seq[LogLine], error) {
 	return f.logs(ctx, file, last, follow)
 }
 
-// manage runs a server that knows plugins, and returns a client of it.
-func manage(t *testing.T, p fakePlugins) (c *Client, stop func()) {
+// manage runs a server that knows plugins, and returns a client of it, and what
+// it has logged once stop was called.
+func manage(t *testing.T, p fakePlugins) (c *Client, stop func(), log *bytes.Buffer) {
 	t.Helper()
 	dir := t.TempDir()
-	return NewClient(dir), serveWith(t, Config{Dir: dir, Backup: hello, Plugins: p, Logger: slog.New(slog.DiscardHandler)})
+	log = &bytes.Buffer{}
+	return NewClient(dir), serveWith(t, Config{Dir: dir, Backup: hello, Plugins: p, Logger: slog.New(slog.NewTextHandler(log, nil))}), log
 }
 
 func TestPluginsAreListedAndInspected(t *testing.T) {
 	t.Parallel()
 	raster := Plugin{File: "raster", State: "ready", Since: time.Now().Round(0).UTC(), Processes: []Process{{ID: "ndvi", Version: "1"}},
 		Instances: []Instance{{PID: 7, State: "ready", Jobs: 2}}}
-	c, _ := manage(t, fakePlugins{list: []Plugin{raster}, inspect: func(file string) (Plugin, error) {
+	c, _, _ := manage(t, fakePlugins{list: []Plugin{raster}, inspect: func(file string) (Plugin, error) {
 		if file != "odd name/#?" {
 			return Plugin{}, fmt.Errorf("there is no plugin %q", file)
 		}
@@ -55,15 +69,63 @@ func TestPluginsAreListedAndInspected(t *testing.T) {
 	}
 }
 
+func TestACommandIsDoneAndItsSenderLogged(t *testing.T) {
+	t.Parallel()
+	c, stop, log := manage(t, fakePlugins{do: func(_ context.Context, c Command) (Outcome, error) {
+		if c.Verb == "break" {
+			return Outcome{}, errors.New("no luck")
+		}
+		return Outcome{Done: c.File + " is done"}, nil
+	}})
+	if done, err := c.Do(t.Context(), Command{Verb: "mend", File: "raster"}); err != nil || done.Done != "raster is done" {
+		t.Errorf("got %+v, %v", done, err)
+	}
+	if _, err := c.Do(t.Context(), Command{Verb: "break", File: "raster"}); err == nil || err.Error() != "no luck" {
+		t.Errorf("got %v", err)
+	}
+	stop()
+	by := fmt.Sprintf("by_uid=%d by_pid=%d", os.Geteuid(), os.Getpid())
+	text := log.String()
+	if strings.Count(text, by) != 2 || !strings.Contains(text, "command=break") || !strings.Contains(text, `file=raster error="no luck"`) || !strings.Contains(text, "plugin=raster outcome=") {
+		t.Errorf("the log has %s", text)
+	}
+}
+
+func TestFilesAreVerified(t *testing.T) {
+	t.Parallel()
+	c, _, _ := manage(t, fakePlugins{verify: func(_ context.Context, file string) ([]Check, error) {
+		if file == "a b&c" {
+			return nil, errors.New("it cannot be read")
+		}
+		return []Check{{File: "x", OK: true}, {File: "y", Fault: "it differs"}}, nil
+	}})
+	list, err := c.Verify(t.Context(), "")
+	if err != nil || len(list) != 2 || !list[0].OK || list[1].Fault != "it differs" {
+		t.Errorf("got %+v, %v", list, err)
+	}
+	if _, err := c.Verify(t.Context(), "a b&c"); err == nil || err.Error() != "it cannot be read" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAnOddRequestIsRefused(t *testing.T) {
 	t.Parallel()
-	c, _ := manage(t, fakePlugins{})
+	c, _, _ := manage(t, fakePlugins{})
+	for body, want := range map[string]string{
+		`{"verb":"mend","power":1}`:                            "the server does not understand the command",
+		`{"verb":"` + strings.Repeat("x", commandBytes) + `"}`: "the server does not understand the command",
+		``: "the server does not understand the command",
+	} {
+		if err := c.document(t.Context(), http.MethodPost, commandsPath, []byte(body), nil); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("to %.30s: %v", body, err)
+		}
+	}
 	for _, last := range []string{"", "-1", "1001", "x"} {
-		if err := c.document(t.Context(), "/plugins/a/logs?last="+last, nil); err == nil || !strings.HasPrefix(err.Error(), "last: ") {
+		if err := c.document(t.Context(), http.MethodGet, "/plugins/a/logs?last="+last, nil, nil); err == nil || !strings.HasPrefix(err.Error(), "last: ") {
 			t.Errorf("to last=%s: %v", last, err)
 		}
 	}
-	if err := c.document(t.Context(), "/nothing", nil); err == nil || !strings.Contains(err.Error(), "another version") {
+	if err := c.document(t.Context(), http.MethodGet, "/nothing", nil, nil); err == nil || !strings.Contains(err.Error(), "another version") {
 		t.Errorf("to a path that is none: %v", err)
 	}
 }
@@ -72,7 +134,7 @@ func TestALogIsFollowedLineByLine(t *testing.T) {
 	t.Parallel()
 	heard := make(chan struct{}, 1)
 	left := make(chan struct{})
-	c, _ := manage(t, fakePlugins{logs: func(ctx context.Context, file string, last int, follow bool) (iter.Seq[LogLine], error) {
+	c, _, _ := manage(t, fakePlugins{logs: func(ctx context.Context, file string, last int, follow bool) (iter.Seq[LogLine], error) {
 		if file != "raster" || last != 5 || !follow {
 			return nil, errors.New("something else was asked for")
 		}
@@ -105,33 +167,48 @@ func TestALogIsFollowedLineByLine(t *testing.T) {
 	}
 }
 
-func TestAStopCutsOffALog(t *testing.T) {
+func TestAStopCutsOffCommandsAndLogs(t *testing.T) {
 	t.Parallel()
-	begun := make(chan struct{})
-	c, stop := manage(t, fakePlugins{logs: func(ctx context.Context, _ string, _ int, _ bool) (iter.Seq[LogLine], error) {
-		return func(func(LogLine) bool) {
-			close(begun)
+	begun := make(chan struct{}, 2)
+	c, stop, _ := manage(t, fakePlugins{
+		do: func(ctx context.Context, _ Command) (Outcome, error) {
+			begun <- struct{}{}
 			<-ctx.Done()
-		}, nil
-	}})
-	ended := make(chan error, 1)
+			return Outcome{}, ctx.Err()
+		},
+		logs: func(ctx context.Context, _ string, _ int, _ bool) (iter.Seq[LogLine], error) {
+			return func(func(LogLine) bool) {
+				begun <- struct{}{}
+				<-ctx.Done()
+			}, nil
+		},
+	})
+	ended := make(chan error, 2)
+	go func() {
+		_, err := c.Do(context.Background(), Command{})
+		ended <- err
+	}()
 	go func() { ended <- c.Logs(context.Background(), "a", 0, true, func(LogLine) error { return nil }) }()
-	<-begun
+	for range 2 {
+		<-begun
+	}
 	stop()
-	select {
-	case err := <-ended:
-		if err == nil || err.Error() != errStopping.Error() {
-			t.Errorf("got %v", err)
+	for range 2 {
+		select {
+		case err := <-ended:
+			if err == nil || err.Error() != errStopping.Error() {
+				t.Errorf("got %v", err)
+			}
+		case <-time.After(patience):
+			t.Fatal("the client waits on")
 		}
-	case <-time.After(patience):
-		t.Fatal("the client waits on")
 	}
 }
 
 func TestOnlySoManyLogsAreReadAtOnce(t *testing.T) {
 	t.Parallel()
 	begun := make(chan struct{}, logReaders)
-	c, stop := manage(t, fakePlugins{logs: func(ctx context.Context, _ string, _ int, _ bool) (iter.Seq[LogLine], error) {
+	c, stop, _ := manage(t, fakePlugins{logs: func(ctx context.Context, _ string, _ int, _ bool) (iter.Seq[LogLine], error) {
 		return func(func(LogLine) bool) {
 			begun <- struct{}{}
 			<-ctx.Done()

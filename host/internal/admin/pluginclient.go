@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 )
@@ -15,15 +16,38 @@ const maxDocument = 64 << 20 // bytes of a JSON answer
 // Plugins returns what the server knows at a glance of its plugins, sorted by file.
 func (c *Client) Plugins(ctx context.Context) ([]Plugin, error) {
 	var list []Plugin
-	err := c.document(ctx, pluginsPath, &list)
+	err := c.document(ctx, http.MethodGet, pluginsPath, nil, &list)
 	return list, err
 }
 
 // Plugin returns all that the server knows of the plugin in a file.
 func (c *Client) Plugin(ctx context.Context, file string) (Plugin, error) {
 	var p Plugin
-	err := c.document(ctx, pluginPath(file), &p)
+	err := c.document(ctx, http.MethodGet, pluginPath(file), nil, &p)
 	return p, err
+}
+
+// Verify has the server read the file of a plugin anew, or with no file those of
+// all.
+func (c *Client) Verify(ctx context.Context, file string) ([]Check, error) {
+	ctx, cancel := context.WithTimeout(ctx, CommandDeadline+headerDeadline)
+	defer cancel()
+	var list []Check
+	err := c.document(ctx, http.MethodGet, checksPath+"?"+url.Values{"file": {file}}.Encode(), nil, &list)
+	return list, err
+}
+
+// Do has the server carry out a command.
+func (c *Client) Do(ctx context.Context, command Command) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, CommandDeadline+headerDeadline)
+	defer cancel()
+	body, err := json.Marshal(command)
+	if err != nil {
+		return Outcome{}, err
+	}
+	var done Outcome
+	err = c.document(ctx, http.MethodPost, commandsPath, body, &done)
+	return done, err
 }
 
 // Logs hands the last lines of a plugin's log to take, at most MostLines, and with
@@ -47,9 +71,9 @@ func (c *Client) Logs(ctx context.Context, file string, last int, follow bool, t
 	})
 }
 
-// document decodes the document that answers a request.
-func (c *Client) document(ctx context.Context, path string, v any) error {
-	res, err := c.send(ctx, path, mediaJSON)
+// document sends a request and decodes the document that answers it.
+func (c *Client) document(ctx context.Context, method, path string, body []byte, v any) error {
+	res, err := c.send(ctx, method, path, mediaJSON, body)
 	if err != nil {
 		return err
 	}

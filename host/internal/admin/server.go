@@ -48,7 +48,7 @@ func New(c Config) (*Server, error) {
 		s.handlePlugins(mux)
 	}
 	s.http = &http.Server{
-		Handler: mux, ReadHeaderTimeout: headerDeadline, IdleTimeout: headerDeadline,
+		Handler: mux, ConnContext: withPeer, ReadHeaderTimeout: headerDeadline, IdleTimeout: headerDeadline,
 		ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
