@@ -1,10 +1,7 @@
 package plugin
 
 import (
-	"bytes"
-	"os"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -14,31 +11,11 @@ type Footprint struct {
 	CPU    time.Duration // since its start
 }
 
-// footprintOf reads what a process takes; it reports false for one that has ended.
-func footprintOf(pid int) (Footprint, bool) {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return Footprint{}, false
-	}
-	return footprintIn(stat)
-}
-
-// footprintIn reads the line of a process in /proc: after the name, in parentheses,
-// which may hold anything, the times are the 12th and 13th, the memory the 22nd.
-func footprintIn(stat []byte) (Footprint, bool) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 22 || fields[0][0] == 'Z' {
-		return Footprint{}, false
-	}
-	var values [3]int64
-	for i, at := range []int{11, 12, 21} {
-		n, err := strconv.ParseInt(string(fields[at]), 10, 64)
-		if err != nil {
-			return Footprint{}, false
-		}
-		values[i] = n
-	}
-	return Footprint{Memory: values[2] * int64(os.Getpagesize()), CPU: time.Duration(values[0]+values[1]) * clockTick}, true
+// footprintOf looks at a process; it is zero for one that has ended.
+func footprintOf(pid int) Footprint {
+	var now census
+	p, _ := now.stat(pid)
+	return Footprint{Memory: p.used.resident, CPU: p.used.cpu}
 }
 
 // Plugin reports on one file in the plugins directory, with what its instances
@@ -51,7 +28,7 @@ func (h *Host) Plugin(file string) (Status, bool) {
 	}
 	for j := range all[i].Instances {
 		in := &all[i].Instances[j]
-		in.Footprint, _ = footprintOf(in.PID)
+		in.Footprint = footprintOf(in.PID)
 	}
 	return all[i], true
 }
