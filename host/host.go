@@ -94,7 +94,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	pygeoapi := slices.Contains(c.Compat, CompatPygeoapi)
 	if p.plugins, err = plugin.New(plugin.Config{
 		Dir: c.Plugins, CacheDir: dir("cache"), WorkDir: dir(workDir), CheckJSON: api.CheckJSON, Policy: c.policy, Options: c.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
-		HideStderr: !c.ShowStderr, LockFile: dir(trustFile), TrustKeys: c.TrustKeys,
+		HideStderr: !c.ShowStderr, LockFile: dir(trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
 	}); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}

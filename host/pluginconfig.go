@@ -7,6 +7,7 @@ import (
 
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin"
+	"geomill/host/internal/plugin/sandbox"
 )
 
 // AllPlugins is the key of Config.PluginConfig whose settings hold for every
@@ -23,16 +24,25 @@ type PluginConfig struct {
 	Trust *TrustPolicy `yaml:"trust"`
 	// Limits is what its instances, and attempts in them, may use.
 	Limits PluginLimits `yaml:"limits"`
+	// Sandbox stands above Config.Sandbox.
+	Sandbox *string `yaml:"sandbox"`
+	// Read and Write are absolute paths of files and directories that the plugin
+	// may read, or change too, besides what every plugin may.
+	Read  *[]string `yaml:"read"`
+	Write *[]string `yaml:"write"`
+	// Network lets the plugin connect to others, and be connected to.
+	Network *bool `yaml:"network"`
 }
 
 // options puts together what the operator decided about a plugin.
 func (c Config) options(file string) plugin.Options {
-	o := plugin.Options{Trust: c.Trust, Limits: plugin.Limits{Files: defaultFiles}}
+	o := plugin.Options{Trust: c.Trust, Sandbox: sandbox.Mode(c.Sandbox), Limits: plugin.Limits{Files: defaultFiles}}
 	for _, key := range []string{AllPlugins, file} {
 		set := c.PluginConfig[key]
 		override(&o.Isolation, set.Isolation)
 		override(&o.Trust, set.Trust)
 		set.Limits.above(&o.Limits)
+		set.confine(&o)
 	}
 	return o
 }
@@ -45,6 +55,7 @@ func (c Config) validatePlugins(fault func(key, format string, args ...any)) {
 		validateIsolation(p.Isolation, func(format string, args ...any) { fault(at("isolation"), format, args...) })
 		validatePolicy(p.Trust, func(format string, args ...any) { fault(at("trust"), format, args...) })
 		p.Limits.validate(func(key, format string, args ...any) { fault(at("limits."+key), format, args...) })
+		p.validateSandbox(at, fault)
 	}
 }
 

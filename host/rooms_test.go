@@ -69,6 +69,7 @@ var libraries = map[string][]string{
 	"github.com/Masterminds/semver":       {"host/internal/plugin/..."},
 	"github.com/alecthomas/kong":          {"host/cmd/geomill/..."},
 	"github.com/dgraph-io":                {"host/internal/store/..."},
+	"github.com/elastic/go-seccomp-bpf":   {"host/internal/plugin/..."},
 	"github.com/fsnotify/fsnotify":        {"host/internal/plugin/..."},
 	"github.com/goccy/go-yaml":            {"host", "host/cmd/geomill/...", "sdk/manifest/..."},
 	"github.com/google/uuid":              {"host/..."},

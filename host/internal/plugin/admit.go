@@ -42,6 +42,9 @@ func (h *Host) admit(ctx context.Context, c candidate, replaces bool) (*version,
 
 func (h *Host) admitExecutable(ctx context.Context, exe *executable, c candidate, replaces bool) (*version, error) {
 	o := h.cfg.optionsOf(exe.name)
+	if reason := h.launcher.refusal(o); reason != "" {
+		return nil, errors.New(reason)
+	}
 	pin, err := h.judge(exe, o.policy())
 	if err != nil {
 		return nil, err

@@ -34,6 +34,9 @@ type Config struct {
 	// WorkDir has a directory for each instance, in which its jobs have theirs
 	// while they run; see job.Attempt.PlaceIn. Empty: they stay where they are.
 	WorkDir string
+	// Private are directories of the host of which no plugin may read more than is
+	// its own, whatever Options allow.
+	Private []string
 	// Env is added to the small environment of plugins, as NAME=value. The
 	// environment of the host is not passed on.
 	Env []string

@@ -34,6 +34,7 @@ import (
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/sandbox"
 	"geomill/host/internal/plugin/trust"
 )
 
@@ -139,7 +140,8 @@ func (h *Host) Open() error {
 	}
 	h.lock = lock
 	h.watchdog = newWatchdog(h.log)
-	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path, dog: h.watchdog, groups: &groups{log: h.log}}
+	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path, machine: sandbox.Probe(), dog: h.watchdog, groups: &groups{log: h.log}}
+	h.launcher.complain()
 	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)
 	}

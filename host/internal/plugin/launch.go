@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"geomill/host/internal/plugin/sandbox"
 	"geomill/sdk/wire"
 
 	"github.com/hashicorp/go-hclog"
@@ -23,11 +24,12 @@ import (
 
 // launcher starts instances.
 type launcher struct {
-	cfg    *Config
-	runDir string
-	dog    *watchdog
-	groups *groups
-	count  atomic.Int64 // instances started
+	cfg     *Config
+	runDir  string
+	machine *sandbox.Machine
+	dog     *watchdog
+	groups  *groups
+	count   atomic.Int64 // instances started
 }
 
 // connection is a started plugin, connected and identified. Its owner ends it
@@ -53,6 +55,9 @@ var errHandshakeLate = errors.New("no handshake in time")
 func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*connection, error) {
 	number := l.count.Add(1)
 	log := l.cfg.Log.With(slog.String("plugin", exe.name), slog.Int64("instance", number))
+	if reason := l.refusal(o); reason != "" {
+		return nil, errors.New(reason)
+	}
 	work, err := l.newWorkDir(number, log)
 	if err != nil {
 		return nil, err
@@ -60,6 +65,7 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 	c := &connection{cfg: l.cfg, options: o, log: log, work: work}
 	c.child = newChild(exe, &console{log: log}, append(o.Limits.environment(), l.cfg.Env...), l.runDir+"/"+strconv.FormatInt(number, 10))
 	c.child.limits, c.child.dog, c.child.groups = o.Limits, l.dog, l.groups
+	c.child.machine, c.child.spec = l.machine, l.spec(exe, o, work)
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true
 	c.synced = []*stream{stdout, stderr}
@@ -83,7 +89,7 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 			err = x
 		}
 		c.kill()
-		return nil, err
+		return nil, c.hint(err)
 	}
 	return c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/sandbox"
 	"geomill/host/internal/plugin/trust"
 )
 
@@ -17,6 +18,13 @@ type Options struct {
 	Trust trust.Policy
 	// Limits is what each instance, and each attempt in it, may use.
 	Limits Limits
+	// Sandbox is how its instances are confined; the zero value is sandbox.On.
+	Sandbox sandbox.Mode
+	// Read and Write are files and directories that it may read, or change too,
+	// besides what every plugin may.
+	Read, Write []string
+	// Network lets it use other sockets than Unix ones.
+	Network bool
 }
 
 func (o Options) policy() trust.Policy { return cmp.Or(o.Trust, trust.Any) }
