@@ -2,9 +2,12 @@ package plugin
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"geomill/host/internal/plugin/sandbox"
 )
@@ -95,17 +98,44 @@ func (e *executable) head() []byte {
 func (c *child) confined(cmd *exec.Cmd) error {
 	spec := c.spec
 	spec.Executable = cmd.ExtraFiles[executableFD-lifelineFD]
-	err := c.machine.Start(&spec, func() (int, error) {
+	join, err := joinLater(cmd, &spec)
+	if err != nil {
+		return err
+	}
+	defer join.Close()
+	err = c.machine.Start(&spec, func() (int, error) {
 		if err := cmd.Start(); err != nil {
 			return 0, err
 		}
-		return cmd.Process.Pid, nil
+		if join == nil {
+			return cmd.Process.Pid, nil
+		}
+		_, err := fmt.Fprint(join, cmd.Process.Pid)
+		return cmd.Process.Pid, err
 	})
 	if err != nil && cmd.Process != nil {
 		_ = cmd.Process.Kill() // or it has ended
 		_ = cmd.Wait()
 	}
 	return err
+}
+
+// joinLater lets a process that is to start in a control group be put there once
+// it has started, for it must not be made by clone3 (see sandbox). The process is
+// put there by writing its number to what joinLater returns; nil if it has no
+// group, or may be made there.
+func joinLater(cmd *exec.Cmd, spec *sandbox.Spec) (*os.File, error) {
+	if spec.Off || cmd.SysProcAttr == nil || !cmd.SysProcAttr.UseCgroupFD {
+		return nil, nil
+	}
+	fd, err := unix.Openat(cmd.SysProcAttr.CgroupFD, "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open control group: %w", err)
+	}
+	attr := *cmd.SysProcAttr
+	attr.UseCgroupFD = false
+	cmd.SysProcAttr = &attr
+	return os.NewFile(uintptr(fd), "cgroup.procs"), nil
 }
 
 // hint adds to the error of a start that the sandbox may be its cause, if what

@@ -21,7 +21,8 @@ type Layer struct {
 	Optional bool
 }
 
-// Machine is what this system offers. It is immutable.
+// Machine is what this system offers. It is immutable. The zero Machine offers
+// nothing.
 type Machine struct {
 	layers   []Layer
 	root     bool
@@ -54,6 +55,9 @@ func (m *Machine) Layers() []Layer { return append([]Layer(nil), m.layers...) }
 
 // Missing returns the layers that the sandbox should have and the machine lacks.
 func (m *Machine) Missing() []Layer {
+	if len(m.layers) == 0 {
+		return []Layer{{Name: "every layer", Reason: "the machine was not looked at"}}
+	}
 	var missing []Layer
 	for _, l := range m.layers {
 		if !l.Available && !l.Optional {
