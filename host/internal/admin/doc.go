@@ -47,10 +47,10 @@ func at(dir, name string, use func(path string) error) error {
 
 // checkPeer fails unless the other end of the connection belongs to one of the
 // users.
-func checkPeer(conn *net.UnixConn, users ...int) error {
+func checkPeer(conn *net.UnixConn, users ...int) (pid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return fmt.Errorf("check peer: %w", err)
+		return 0, fmt.Errorf("check peer: %w", err)
 	}
 	var peer *syscall.Ucred
 	var peerErr error
@@ -58,12 +58,12 @@ func checkPeer(conn *net.UnixConn, users ...int) error {
 		peer, peerErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	})
 	if err = errors.Join(err, peerErr); err != nil {
-		return fmt.Errorf("check peer: %w", err)
+		return 0, fmt.Errorf("check peer: %w", err)
 	}
 	if !slices.Contains(users, int(peer.Uid)) {
-		return fmt.Errorf("process %d of user %d is at the other end of %s", peer.Pid, peer.Uid, socketName)
+		return 0, fmt.Errorf("process %d of user %d is at the other end of %s", peer.Pid, peer.Uid, socketName)
 	}
-	return nil
+	return int(peer.Pid), nil
 }
 
 func socketPath(dir string) string { return filepath.Join(dir, socketName) }

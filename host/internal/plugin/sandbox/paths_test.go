@@ -64,7 +64,7 @@ func TestInterpreterIsThatOfTheFirstLine(t *testing.T) {
 	t.Parallel()
 	bin := tree(t, "python3", "node")
 	for line, want := range map[string]string{
-		"#!/bin/sh\nexec x":                     "/bin/sh",
+		"#!/bin/sh\nexec x":                    "/bin/sh",
 		"#! /opt/venv/bin/python3 -u\n":        "/opt/venv/bin/python3",
 		"#!/usr/bin/env python3\n":             filepath.Join(bin, "python3"),
 		"#!/usr/bin/env -S A=b node --quiet\n": filepath.Join(bin, "node"),
@@ -72,7 +72,7 @@ func TestInterpreterIsThatOfTheFirstLine(t *testing.T) {
 		"#!/usr/bin/env perl\n":                "",
 		"#!/usr/bin/env\n":                     "",
 		"#!":                                   "",
-		"\x7fELF":                               "",
+		"\x7fELF":                              "",
 		"":                                     "",
 	} {
 		if got := Interpreter([]byte(line), "/nowhere:"+bin); got != want {
