@@ -59,7 +59,7 @@ func (l *launcher) spec(exe *executable, o Options, work *workDir) sandbox.Spec 
 		s.Read = append(s.Read, sandbox.Resolver()...)
 	}
 	if program := sandbox.Interpreter(exe.head(), searchPath); program != "" {
-		s.Read = append(s.Read, sandbox.Installation(program)...)
+		s.Read = append(s.Read, sandbox.Installation(program, searchPath)...)
 	}
 	return s
 }

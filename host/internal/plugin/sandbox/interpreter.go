@@ -2,17 +2,18 @@ package sandbox
 
 import (
 	"bytes"
-	"errors"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
 	// firstLine is how much of a script the kernel looks at.
 	firstLine = 256
-	// maxLinks bounds a chain of symbolic links.
+	// maxLinks bounds a chain of symbolic links and interpreters.
 	maxLinks = 16
 )
 
@@ -50,9 +51,10 @@ func Interpreter(head []byte, path string) string {
 }
 
 // Installation returns what a program needs to read of the installation that it
-// belongs to: wherever its symbolic links lead, the libraries beside its bin
-// directory, and for a Python virtual environment the Python that made it.
-func Installation(program string) []string {
+// belongs to: wherever its symbolic links lead, and its interpreter if it is a
+// script, the libraries beside its bin directory, and for a Python virtual
+// environment the Python that made it and what is installed there by reference.
+func Installation(program, path string) []string {
 	var paths []string
 	for range maxLinks {
 		dir := filepath.Dir(program)
@@ -60,29 +62,62 @@ func Installation(program string) []string {
 		if filepath.Base(dir) == "bin" {
 			paths = append(paths, prefix(filepath.Dir(dir))...)
 		}
-		target, err := os.Readlink(program)
+		next, err := os.Readlink(program)
 		if err != nil {
-			return paths
+			if next = Interpreter(beginning(program), path); next == "" {
+				return paths
+			}
 		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(dir, target)
+		if !filepath.IsAbs(next) {
+			next = filepath.Join(dir, next)
 		}
-		program = filepath.Clean(target)
+		program = filepath.Clean(next)
 	}
 	return paths
+}
+
+// beginning returns as much of a file as tells whether it is a script.
+func beginning(path string) []byte {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	head := make([]byte, firstLine)
+	n, _ := io.ReadFull(f, head) // what cannot be read has no first line
+	return head[:n]
 }
 
 func prefix(dir string) []string {
 	paths := inPrefix(dir)
 	text, err := os.ReadFile(filepath.Join(dir, "pyvenv.cfg"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return paths
+	if err != nil {
+		return paths // no virtual environment
 	}
 	for line := range strings.Lines(string(text)) {
 		key, value, _ := strings.Cut(line, "=")
 		home := strings.TrimSpace(value)
 		if strings.TrimSpace(key) == "home" && filepath.IsAbs(home) && filepath.Base(home) == "bin" {
 			paths = append(paths, inPrefix(filepath.Dir(home))...)
+		}
+	}
+	return append(paths, referred(dir)...)
+}
+
+// referred lists the directories that the packages of a Python virtual
+// environment are in, when they are not in the environment itself.
+func referred(dir string) []string {
+	var paths []string
+	files, _ := filepath.Glob(filepath.Join(dir, "lib", "python*", "site-packages", "*.pth")) // the pattern is right
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if path := strings.TrimSpace(line); filepath.IsAbs(path) {
+				paths = append(paths, path)
+			}
 		}
 	}
 	return paths

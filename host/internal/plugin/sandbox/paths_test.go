@@ -93,7 +93,7 @@ func FuzzInterpreter(f *testing.F) {
 
 func TestInstallationFollowsAVirtualEnvironmentToItsPython(t *testing.T) {
 	t.Parallel()
-	root := tree(t, "venv/bin/", "venv/lib/", "python/bin/python3.11", "python/lib/", "home/bin/", "home/.ssh/key")
+	root := tree(t, "venv/bin/", "venv/lib/python3.11/site-packages/", "src/", "python/bin/python3.11", "python/lib/", "home/bin/", "home/.ssh/key")
 	link := func(from, to string) {
 		if err := os.Symlink(to, filepath.Join(root, from)); err != nil {
 			t.Fatal(err)
@@ -104,18 +104,26 @@ func TestInstallationFollowsAVirtualEnvironmentToItsPython(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "venv/pyvenv.cfg"), []byte("home = "+root+"/base/bin\nversion = 3.11\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got := Installation(filepath.Join(root, "venv/bin/python3"))
-	for _, want := range []string{"venv/bin", "venv/lib", "venv/pyvenv.cfg", "python/bin", "python/lib", "base/lib", "python/bin/python3.11"} {
+	script := "#!" + root + "/venv/bin/python3\n"
+	if err := os.WriteFile(filepath.Join(root, "venv/bin/tool"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	pth := "import os; do(this)\n" + root + "/src\nrelative\n"
+	if err := os.WriteFile(filepath.Join(root, "venv/lib/python3.11/site-packages/e.pth"), []byte(pth), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got := Installation(filepath.Join(root, "venv/bin/tool"), "")
+	for _, want := range []string{"venv/bin", "venv/lib", "venv/pyvenv.cfg", "python/bin", "python/lib", "base/lib", "python/bin/python3.11", "src"} {
 		if !slices.Contains(got, filepath.Join(root, want)) {
 			t.Errorf("%s is not among %v", want, got)
 		}
 	}
-	for _, path := range append(got, Installation(filepath.Join(root, "home/bin/tool"))...) {
+	for _, path := range append(got, Installation(filepath.Join(root, "home/bin/tool"), "")...) {
 		if contains(path, filepath.Join(root, "home/.ssh/key")) {
 			t.Errorf("%s grants a key in somebody's home", path)
 		}
 	}
 	link("home/bin/a", "b")
 	link("home/bin/b", "a")
-	Installation(filepath.Join(root, "home/bin/a")) // ends
+	Installation(filepath.Join(root, "home/bin/a"), "") // ends
 }
