@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/sandbox"
 )
 
 func TestTheOperatorDecidesOverAPluginAndAboveItOverItsProcesses(t *testing.T) {
@@ -53,6 +54,36 @@ func TestWhatIsWrongWithTrustIsNamed(t *testing.T) {
 		c(&config)
 		if err := config.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q: %v", want, err)
+		}
+	}
+}
+
+func TestTheRightsOfAPluginAreTheOperatorsToGive(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	if o := c.options("raster"); o.Sandbox != sandbox.On || o.Network || o.Read != nil || o.Write != nil {
+		t.Errorf("by default: %+v", o)
+	}
+	c.Sandbox = "strict"
+	c.PluginConfig = map[string]PluginConfig{
+		AllPlugins: {Network: new(true)},
+		"raster":   {Sandbox: new("off"), Network: new(false), Read: &[]string{"/srv/dem"}, Write: &[]string{"/srv/cache"}},
+	}
+	if o := c.options("vector"); o.Sandbox != sandbox.Strict || !o.Network {
+		t.Errorf("a plugin without settings of its own: %+v", o)
+	}
+	if o := c.options("raster"); o.Sandbox != sandbox.Off || o.Network || o.Read[0] != "/srv/dem" || o.Write[0] != "/srv/cache" {
+		t.Errorf("one that has some: %+v", o)
+	}
+	c.PluginConfig["raster"] = PluginConfig{Sandbox: new("loose"), Read: &[]string{"dem"}, Write: &[]string{"./cache"}}
+	c.Sandbox = "tight"
+	err := c.Validate()
+	for _, want := range []string{
+		`sandbox: "tight" is not on, off or strict`, `plugin-config.raster.sandbox: "loose" is not on, off or strict`,
+		`plugin-config.raster.read: "dem" is not an absolute path`, `plugin-config.raster.write: "./cache" is not an absolute path`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v lacks %s", err, want)
 		}
 	}
 }

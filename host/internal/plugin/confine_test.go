@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"geomill/host/internal/job"
 	"geomill/host/internal/plugin/sandbox"
 )
 
@@ -130,6 +133,43 @@ func TestHomeOfAPluginIsADirectoryBelowThatOfPluginsOnly(t *testing.T) {
 	} {
 		if got := homeOf(path, plugins); strings.Join(got, " ") != strings.Join(want, " ") {
 			t.Errorf("home of %s is %v, want %v", path, got, want)
+		}
+	}
+}
+
+func TestPluginSeesNoFilesOfOthers(t *testing.T) {
+	t.Parallel()
+	if m := sandbox.Probe().Complaint(); m != "" {
+		t.Skip("NOT TESTED: this machine lacks " + m)
+	}
+	cfg := quick(t)
+	data, allowed := filepath.Dir(cfg.Dir), t.TempDir()
+	cfg.Private = []string{data}
+	// What is listed does not reach into the host's own.
+	cfg.Options = func(string) Options { return Options{Read: []string{"/"}, Write: []string{data, allowed}} }
+	foreign := filepath.Join(cfg.WorkDir, "other", "job", "1", "secret")
+	for _, path := range []string{foreign, filepath.Join(data, "store", "index"), filepath.Join(allowed, "open")} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("x"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	install(t, cfg.Dir, "chaos", "")
+	b := serve(t, cfg)
+	for path, want := range map[string]string{
+		foreign: "permission denied", filepath.Join(data, "store", "index"): "permission denied", filepath.Join(allowed, "open"): "",
+	} {
+		a, err := b.runWith(t.Context(), "peek", map[string]job.Value{"path": {Data: []byte(path)}}, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct{ Reading, Writing string }
+		if err := json.Unmarshal(a.raw["out"].JSON, &got); err != nil {
+			t.Fatal(err)
+		}
+		for act, result := range map[string]string{"reading": got.Reading, "writing": got.Writing} {
+			if !strings.HasSuffix(result, want) || want == "" && result != "" {
+				t.Errorf("%s %s: %q, want %q", act, path, result, want)
+			}
 		}
 	}
 }

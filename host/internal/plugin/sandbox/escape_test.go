@@ -196,7 +196,7 @@ func users(t *testing.T) map[string]int {
 // yard is what there is to escape to, which would be open to the user uid.
 type yard struct {
 	own, other, secret, hidden string
-	tcp, udp, socket, abstract string
+	tcp, udp, abstract         string
 	victim                     int
 }
 

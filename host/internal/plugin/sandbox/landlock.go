@@ -27,9 +27,9 @@ func landlockABI() (int, error) {
 	case unix.ENOSYS:
 		return 0, errors.New("the kernel has no Landlock")
 	case unix.EOPNOTSUPP:
-		return 0, errors.New("Landlock is not turned on")
+		return 0, errors.New("the kernel has its Landlock turned off")
 	}
-	return 0, fmt.Errorf("Landlock cannot be used: %w", errno)
+	return 0, fmt.Errorf("use Landlock: %w", errno)
 }
 
 // handled returns all that a version of Landlock can forbid, networking only if

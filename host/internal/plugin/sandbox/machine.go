@@ -108,7 +108,7 @@ func (m *Machine) probeLandlock() {
 	if err == nil {
 		m.abi = abi
 		if abi < fullABI {
-			err = fmt.Errorf("Landlock has ABI %d, and scopes from %d on", abi, fullABI)
+			err = fmt.Errorf("the kernel has Landlock ABI %d, and scopes from %d on", abi, fullABI)
 		}
 	}
 	signals.settle(err, fmt.Sprintf("ABI %d", abi), "a kernel from 6.12 on")
@@ -129,7 +129,7 @@ func tryLandlock(abi int) error {
 		fd, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err == nil {
 			unix.Close(fd)
-			return errors.New("Landlock has no effect")
+			return errors.New("rules of Landlock have no effect")
 		}
 		return nil
 	})

@@ -145,7 +145,7 @@ func (h handler) Configure(context.Context, json.RawMessage, wire.Limits) []wire
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
 	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
-		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "brood", "brood-deaf", "helper"} {
+		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "peek", "brood", "brood-deaf", "helper"} {
 		list = append(list, describe(id, wire.Policy{}))
 	}
 	list = append(list,
@@ -239,6 +239,8 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		return look(s)
 	case "leak", "gulp", "spin", "offload", "bomb", "handles", "hugefile", "fill", "bulky", "bulkyfile":
 		return overuse(ctx, id, s, ev)
+	case "peek":
+		return peek(s)
 	case "shout":
 		fmt.Fprintln(os.Stderr, "plain words")
 		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))
