@@ -64,6 +64,7 @@ var rooms = []room{
 // libraries says where each third-party library may be imported, by the start
 // of its import path. Tests may import what they like.
 var libraries = map[string][]string{
+	"github.com/Masterminds/semver":       {"host/internal/plugin/..."},
 	"github.com/alecthomas/kong":          {"host/cmd/geomill/..."},
 	"github.com/dgraph-io":                {"host/internal/store/..."},
 	"github.com/fsnotify/fsnotify":        {"host/internal/plugin/..."},
