@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
+
+	"geomill/sdk/wire"
 )
 
 // maxProcesses is how many processes one plugin may offer.
@@ -19,6 +22,10 @@ type version struct {
 	clashes     map[string]string // id to the file that offers it already
 	sup         *supervisor
 	admitted    time.Time
+
+	back    string                // hash of the kept version to go back to, or empty
+	trial   atomic.Pointer[trial] // not nil: it has taken over not long ago
+	failing chan<- struct{}       // told when it has lost its trial
 }
 
 // admit opens, hashes and describes a candidate; the plugin is started only if
@@ -54,14 +61,17 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bo
 		return nil, errors.New("offers no process")
 	}
 	h.cache.put(exe.path, exe.id, exe.hash, d)
-	v := &version{exe: exe, description: d, refused: refused, sup: newSupervisor(h.launcher, exe, o), admitted: time.Now()}
+	v := &version{exe: exe, description: d, refused: refused, sup: newSupervisor(h.launcher, exe, o), admitted: time.Now(),
+		failing: h.failing}
+	v.sup.onCrash = v.crashed
 	for _, p := range list {
 		v.offers = append(v.offers, newOffer(p, v.sup))
 	}
 	return v, nil
 }
 
-// interrogate starts a plugin once to ask what it is and offers.
+// interrogate starts a plugin once to ask what it is and offers, and whether it
+// takes a session, without which it can run no job.
 func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, error) {
 	conn, err := h.launcher.start(ctx, exe, o)
 	if err != nil {
@@ -70,11 +80,17 @@ func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (des
 	asking, cancel := context.WithTimeout(ctx, h.cfg.ConnectTimeout)
 	defer cancel()
 	list, err := conn.client.Processes(asking)
+	var session *wire.Session
+	if err == nil {
+		if session, err = conn.client.OpenSession(asking); err != nil {
+			err = fmt.Errorf("opens no session: %w", err)
+		}
+	}
 	if err != nil {
 		conn.kill()
 		return description{}, err
 	}
-	conn.stop(nil, h.cfg.TermAfter, h.cfg.KillAfter)
+	conn.stop(session, h.cfg.TermAfter, h.cfg.KillAfter)
 	if len(list) > maxProcesses {
 		return description{}, fmt.Errorf("offers %d processes, more than %d", len(list), maxProcesses)
 	}

@@ -20,6 +20,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,12 +40,15 @@ type Host struct {
 	log      *slog.Logger
 	uid      int
 	cache    *cache
+	keep     *keep
 	launcher *launcher
 	routes   atomic.Pointer[routes]
 	ready    chan struct{}
 	asked    chan string // ids of processes that requests wait for
-	began    atomic.Bool // Open was called
-	opened   atomic.Bool // and neither Run nor Scan yet
+	orders   chan *order
+	failing  chan struct{} // holds one: a version has lost its trial
+	began    atomic.Bool   // Open was called
+	opened   atomic.Bool   // and neither Run nor Scan yet
 	runDir   *runDir
 
 	closing context.Context // ends when stopping supervisors must hurry
@@ -73,6 +77,14 @@ type entry struct {
 	tried     identity // last admitted, or refused
 	admitting bool
 	missing   time.Time // since when the file is gone; zero: it is there
+
+	notice string   // why what the operator decides now is not in force, or empty
+	orders []*order // that wait for the end of the admission
+}
+
+// candidate is the file as last looked at.
+func (e *entry) candidate() candidate {
+	return candidate{file: e.file, path: e.path, target: e.target, id: e.seen}
 }
 
 // problem says for people what is wrong with the file, or "".
@@ -80,7 +92,7 @@ func (e *entry) problem() string {
 	if e.refused != "" && e.serving != nil {
 		return "new content of the file is refused, the one before goes on: " + e.refused
 	}
-	return e.refused
+	return cmp.Or(e.refused, e.notice)
 }
 
 // New checks the configuration. It starts nothing.
@@ -88,7 +100,8 @@ func New(cfg Config) (*Host, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, fmt.Errorf("configure plugins: %w", err)
 	}
-	h := &Host{cfg: cfg, log: cfg.Log, uid: os.Geteuid(), ready: make(chan struct{}), asked: make(chan string), entries: map[string]*entry{}}
+	h := &Host{cfg: cfg, log: cfg.Log, uid: os.Geteuid(), ready: make(chan struct{}), asked: make(chan string),
+		orders: make(chan *order), failing: make(chan struct{}, 1), entries: map[string]*entry{}}
 	h.routes.Store(route(nil))
 	h.closing, h.hurry = context.WithCancel(context.Background())
 	return h, nil
@@ -115,6 +128,9 @@ func (h *Host) Open() error {
 	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path}
 	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)
+	}
+	if h.keep, err = openKeep(h.cfg.KeepDir); err != nil {
+		h.log.Warn("what was decided about plugins is lost, and so are their versions before", "error", err)
 	}
 	h.opened.Store(true)
 	return nil

@@ -41,6 +41,8 @@ type Status struct {
 	Processes []ProcessStatus // sorted by id
 	Instances []InstanceStatus
 	Crashes   int // since the version was admitted
+
+	Previous *Previous // what a rollback would go back to; nil: there is nothing
 }
 
 // ProcessStatus is one process that a plugin declares.
@@ -65,7 +67,11 @@ func (h *Host) Plugins() []Status {
 	defer h.mu.Unlock()
 	list := make([]Status, 0, len(h.entries))
 	for _, e := range h.entries {
-		list = append(list, e.status())
+		s := e.status()
+		if p := h.keep.of(e.file).Previous; p != nil && p.Hash != s.Hash {
+			s.Previous = p
+		}
+		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.File, b.File) })
 	return list

@@ -21,6 +21,7 @@ type supervisor struct {
 	options  Options
 	cfg      *Config
 	log      *slog.Logger
+	onCrash  func() // with mu held; set before the first start; nil: nobody listens
 
 	ctx    context.Context // ends with the supervisor
 	cancel context.CancelFunc
@@ -291,6 +292,9 @@ func (s *supervisor) crashLocked(ran time.Duration, cause error) {
 	s.crashes++
 	s.gate.crashed(time.Now(), ran, cause.Error())
 	s.held.Store(&hold{s.gate.until, s.gate.quarantined})
+	if s.onCrash != nil {
+		s.onCrash()
+	}
 	attrs := []any{"cause", cause, "crashes", s.crashes, "next_start_in", s.gate.wait(time.Now())}
 	if s.gate.quarantined {
 		s.log.Error("plugin is in quarantine", attrs...)
