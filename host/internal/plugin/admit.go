@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"geomill/sdk/wire"
 )
 
 // maxProcesses is how many processes one plugin may offer.
@@ -70,8 +68,7 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bo
 	return v, nil
 }
 
-// interrogate starts a plugin once to ask what it is and offers, and whether it
-// takes a session, without which it can run no job.
+// interrogate starts a plugin once to ask what it is and offers.
 func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, error) {
 	conn, err := h.launcher.start(ctx, exe, o)
 	if err != nil {
@@ -80,17 +77,11 @@ func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (des
 	asking, cancel := context.WithTimeout(ctx, h.cfg.ConnectTimeout)
 	defer cancel()
 	list, err := conn.client.Processes(asking)
-	var session *wire.Session
-	if err == nil {
-		if session, err = conn.client.OpenSession(asking); err != nil {
-			err = fmt.Errorf("opens no session: %w", err)
-		}
-	}
 	if err != nil {
 		conn.kill()
 		return description{}, err
 	}
-	conn.stop(session, h.cfg.TermAfter, h.cfg.KillAfter)
+	conn.stop(nil, h.cfg.TermAfter, h.cfg.KillAfter)
 	if len(list) > maxProcesses {
 		return description{}, fmt.Errorf("offers %d processes, more than %d", len(list), maxProcesses)
 	}

@@ -206,7 +206,7 @@ func (k *keep) forget(file string) error {
 }
 
 func (k *keep) dirOf(file string) string {
-	return filepath.Join(k.dir, "by-name", url.PathEscape(file))
+	return filepath.Join(k.dir, url.PathEscape(file)+".d")
 }
 
 // write makes a file by an atomic rename, and returns its path.

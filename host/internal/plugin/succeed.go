@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin/compat"
@@ -111,10 +112,8 @@ func (h *Host) succeed(ctx context.Context, t task, v *version) error {
 		h.holdOff(old, v, reason)
 		return errors.New(reason)
 	}
-	if t.kind == taskRevise || old.sup.busy() {
-		if err := v.prove(ctx); err != nil {
-			return err
-		}
+	if err := v.prove(ctx, old.sup.busy()); err != nil {
+		return err
 	}
 	if old.exe.hash == v.exe.hash {
 		return nil
@@ -159,9 +158,14 @@ func (v *version) described() []ogc.Process {
 	return list
 }
 
-// prove starts an instance and takes it as a job does: to a session. Where
-// instances live on, it is there when the first jobs come.
-func (v *version) prove(ctx context.Context) error {
+// proofTime is how long a new version has to bear with its first session: a
+// plugin that takes none says so only after it was opened.
+const proofTime = 100 * time.Millisecond
+
+// prove starts an instance and takes it as a job does, to a session, for a
+// version that only describes itself is of no use. With stay it is there when
+// the first jobs come.
+func (v *version) prove(ctx context.Context, stay bool) error {
 	lasting := func(o *offer) int {
 		return slices.Index([]job.Isolation{job.PerJob, job.Exclusive, job.Shared}, o.process.Policy.Isolation)
 	}
@@ -170,7 +174,19 @@ func (v *version) prove(ctx context.Context) error {
 	if err != nil {
 		return errors.New(cmp.Or(v.sup.lastCrash(), err.Error()))
 	}
-	o.giveBack(in)
+	defer o.giveBack(in)
+	wait := time.NewTimer(proofTime)
+	defer wait.Stop()
+	select {
+	case <-in.session.Done():
+		return fmt.Errorf("takes no jobs: %w", in.session.Err())
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-wait.C:
+	}
+	if !stay {
+		in.end(errRetired)
+	}
 	return nil
 }
 

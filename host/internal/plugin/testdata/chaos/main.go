@@ -23,6 +23,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 func main() {
@@ -34,7 +36,7 @@ func main() {
 		HandshakeConfig:  wire.Handshake,
 		VersionedPlugins: wire.PluginSet(server),
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(o, wire.GRPCServerOptions()...)...)
+			return grpc.NewServer(append(o, append(wire.GRPCServerOptions(), grpc.ChainStreamInterceptor(sessions))...)...)
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true, Level: hclog.Info}),
 	})
@@ -88,6 +90,14 @@ func begin(name string) {
 func flagged() bool {
 	_, err := os.Stat(os.Getenv("CHAOS_FLAG"))
 	return err == nil
+}
+
+// sessions refuses every session of an edition that is said to have none.
+func sessions(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if strings.HasSuffix(info.FullMethod, "/Session") && strings.Contains(edition(), "sessionless") {
+		return status.Error(codes.Unimplemented, "no sessions here")
+	}
+	return handle(srv, s)
 }
 
 func hang() {
@@ -174,6 +184,9 @@ func describe(id string, p wire.Policy) wire.Process {
 	var d ogc.Process
 	d.ID, d.Version = id, "1.0.0"
 	d.Outputs = map[string]ogc.Output{"out": {Schema: json.RawMessage(`{}`)}}
+	if strings.Contains(edition(), "narrow") {
+		d.Inputs = ogc.Inputs{"x": {Schema: json.RawMessage(`{"type":"number"}`)}}
+	}
 	return wire.Process{Description: d, Policy: p}
 }
 
