@@ -30,6 +30,13 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 	if err != nil {
 		return nil, err
 	}
+	if o.process != a.Process { // replaced since the job was given to it
+		if err := ev.Moved(o.process); err != nil {
+			o.giveBack(in)
+			return nil, err
+		}
+		a.Process = o.process
+	}
 	begun := beginning{time.Now(), in.conn.child.console.written()}
 	release := in.attribute(a)
 	out, err := h.runIn(ctx, o, in, a, begun, ev)

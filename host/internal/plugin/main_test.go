@@ -243,6 +243,8 @@ func (e *events) Progress(_ float64, message string) { e.add(message) }
 
 func (e *events) Log(_ slog.Level, message string, _ json.RawMessage) { e.add(message) }
 
+func (e *events) Moved(*job.Process) error { return nil }
+
 func (e *events) add(line string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
