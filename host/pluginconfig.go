@@ -19,7 +19,20 @@ type PluginConfig struct {
 	// exclusive or job; empty leaves it to the author. Config.Processes stands
 	// above it.
 	Isolation *job.Isolation `yaml:"isolation"`
+	// Breaking says what becomes of a new version that breaks clients of the
+	// last one, and whose number does not announce that: refuse (which is what
+	// becomes of it when nothing is said) or allow.
+	Breaking *Breaking `yaml:"breaking"`
 }
+
+// Breaking is what becomes of a version that breaks clients.
+type Breaking string
+
+// What may become of it.
+const (
+	RefuseBreaking Breaking = "refuse"
+	AllowBreaking  Breaking = "allow"
+)
 
 // options puts together what the operator decided about a plugin.
 func (c Config) options(file string) plugin.Options {
@@ -27,6 +40,9 @@ func (c Config) options(file string) plugin.Options {
 	for _, key := range []string{AllPlugins, file} {
 		set := c.PluginConfig[key]
 		override(&o.Isolation, set.Isolation)
+		if set.Breaking != nil {
+			o.AllowBreaking = *set.Breaking == AllowBreaking
+		}
 	}
 	return o
 }
@@ -37,6 +53,9 @@ func (c Config) validatePlugins(fault func(key, format string, args ...any)) {
 		p := c.PluginConfig[file]
 		at := func(key string) string { return fmt.Sprintf("plugin-config.%s.%s", file, key) }
 		validateIsolation(p.Isolation, func(format string, args ...any) { fault(at("isolation"), format, args...) })
+		if b := p.Breaking; b != nil && *b != RefuseBreaking && *b != AllowBreaking {
+			fault(at("breaking"), "%q is not refuse or allow", *b)
+		}
 	}
 }
 

@@ -10,11 +10,12 @@ import (
 func TestTheOperatorDecidesOverAPluginAndAboveItOverItsProcesses(t *testing.T) {
 	t.Parallel()
 	c := Default()
-	c.PluginConfig = map[string]PluginConfig{AllPlugins: {Isolation: new(job.Exclusive)}, "raster": {Isolation: new(job.PerJob)}}
-	if o := c.options("vector"); o.Isolation != job.Exclusive {
+	c.PluginConfig = map[string]PluginConfig{AllPlugins: {Isolation: new(job.Exclusive), Breaking: new(AllowBreaking)},
+		"raster": {Isolation: new(job.PerJob), Breaking: new(RefuseBreaking)}}
+	if o := c.options("vector"); o.Isolation != job.Exclusive || !o.AllowBreaking {
 		t.Errorf("a plugin without settings of its own: %+v", o)
 	}
-	if o := c.options("raster"); o.Isolation != job.PerJob {
+	if o := c.options("raster"); o.Isolation != job.PerJob || o.AllowBreaking {
 		t.Errorf("one that has some: %+v", o)
 	}
 	c.Processes = map[string]ProcessConfig{"clip": {Isolation: new(job.Shared)}}
@@ -26,9 +27,13 @@ func TestTheOperatorDecidesOverAPluginAndAboveItOverItsProcesses(t *testing.T) {
 func TestWhatIsWrongWithAPluginIsNamed(t *testing.T) {
 	t.Parallel()
 	c := Default()
-	c.PluginConfig = map[string]PluginConfig{"raster": {Isolation: new(job.Isolation("own"))}}
-	want := `plugin-config.raster.isolation: "own" is not shared, exclusive or job`
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("%v", err)
+	c.PluginConfig = map[string]PluginConfig{"raster": {Isolation: new(job.Isolation("own")), Breaking: new(Breaking("perhaps"))}}
+	for _, want := range []string{
+		`plugin-config.raster.isolation: "own" is not shared, exclusive or job`,
+		`plugin-config.raster.breaking: "perhaps" is not refuse or allow`,
+	} {
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
