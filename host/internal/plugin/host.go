@@ -10,6 +10,11 @@
 // is an immutable table (catalog.go) that is replaced when a version comes or
 // goes; running jobs finish on the version they began with.
 //
+// A version takes over from another only when it breaks no client and has taken
+// a session (succeed.go); should it crash soon after, the one before, of which a
+// copy is kept (keep.go), is back (trial.go). What the operator wants done
+// (order.go) is done by the goroutine that follows the directory (follow.go).
+//
 // Nothing that an instance has started outlives it (offspring.go), and one whose
 // job does not end when it must is ended itself, within a second (evict.go).
 //

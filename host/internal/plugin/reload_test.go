@@ -347,6 +347,32 @@ func TestChangedDecisionsOfTheOperatorComeIntoForce(t *testing.T) {
 	}
 }
 
+func TestAJobForAReplacedVersionIsToldSo(t *testing.T) {
+	t.Parallel()
+	cfg := keeping(t)
+	install(t, cfg.Dir, "chaos", "1.0.0")
+	b := serve(t, cfg)
+	b.version(t)
+	old, err := b.host.Process("echo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	install(t, cfg.Dir, "chaos", "1.0.1")
+	b.becomes(t, "1.0.1")
+	a := job.Attempt{JobID: newID(), Number: 1, Process: old, Dir: filepath.Join(b.dir, "..", "job")}
+	var ev events
+	if _, err := b.host.Execute(t.Context(), a, &ev); err != nil || ev.moved == nil || ev.moved.Plugin.Version != "1.0.1" {
+		t.Errorf("moved to %+v, %v", ev.moved, err)
+	}
+	ev.refusal = errors.New("it does not fit")
+	if _, err := b.host.Execute(t.Context(), a, &ev); !errors.Is(err, ev.refusal) {
+		t.Errorf("refused: %v", err)
+	}
+	if s := b.status("chaos"); len(s.Instances) != 1 || s.Instances[0].Jobs != 0 {
+		t.Errorf("instances: %+v", s.Instances)
+	}
+}
+
 func TestOrdersEndWithTheHost(t *testing.T) {
 	t.Parallel()
 	b := serve(t, keeping(t))
