@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"geomill/host/internal/job"
-
-	"pgregory.net/rapid"
 )
 
 // keeping is quick with a place for versions before.
@@ -215,6 +213,30 @@ func TestAVersionThatCrashesAtOnceIsRolledBackAndNotTriedAgain(t *testing.T) {
 	}
 }
 
+func TestAVersionThatDoesNotStartAnyMoreIsRolledBack(t *testing.T) {
+	t.Parallel()
+	cfg := keeping(t)
+	flag := filepath.Join(cfg.Dir, "..", "flag")
+	cfg.Env = []string{"CHAOS_FLAG=" + flag}
+	install(t, cfg.Dir, "grudge", "1.0.0")
+	b := serve(t, cfg)
+	install(t, cfg.Dir, "grudge", "1.0.1") // not in use, so that no instance of it stays
+	eventually(t, "new version", func() bool {
+		s := b.status("grudge")
+		return s.Version == "1.0.1" && len(s.Instances) == 0
+	})
+	if err := os.WriteFile(flag, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range trialCrashes {
+		b.run(t.Context(), "grudge") // fails, or ran on the version before
+	}
+	eventually(t, "version before", func() bool { return b.status("grudge").Version == "1.0.0" })
+	if s := b.status("grudge"); !strings.Contains(s.Reason, "not today") {
+		t.Errorf("status: %+v", s)
+	}
+}
+
 func TestCrashesAfterTheTrialRollNothingBack(t *testing.T) {
 	t.Parallel()
 	cfg := keeping(t)
@@ -388,64 +410,5 @@ func TestOrdersEndWithTheHost(t *testing.T) {
 	cancel(job.ErrDismissed)
 	if err := h.Rollback(ctx, "chaos"); !errors.Is(err, job.ErrDismissed) {
 		t.Errorf("before the start: %v", err)
-	}
-}
-
-func TestWhatIsKeptSurvivesAndIsBounded(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(r *rapid.T) {
-		dir, err := os.MkdirTemp(scratch, "k")
-		if err != nil {
-			r.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
-		rulings := map[string]*ruling{}
-		k, err := openKeep(dir)
-		if err != nil {
-			r.Fatal(err)
-		}
-		for range rapid.IntRange(0, 9).Draw(r, "steps") {
-			file := rapid.SampledFrom([]string{"a", "b/c", ".."}).Draw(r, "file")
-			var set *ruling
-			if rapid.Bool().Draw(r, "set") {
-				set = &ruling{Hash: rapid.StringMatching(`[0-9a-f]{4}`).Draw(r, "hash"), Firm: rapid.Bool().Draw(r, "firm")}
-			}
-			if err := k.rule(file, set); err != nil {
-				r.Fatal(err)
-			}
-			rulings[file] = set
-			if rapid.Bool().Draw(r, "reopen") {
-				if k, err = openKeep(dir); err != nil {
-					r.Fatal(err)
-				}
-			}
-		}
-		for file, want := range rulings {
-			if got := k.of(file).Ruling; (got == nil) != (want == nil) || got != nil && *got != *want {
-				r.Fatalf("%s: %+v, want %+v", file, got, want)
-			}
-		}
-	})
-}
-
-func TestBrokenMemoryOfPluginsIsReplaced(t *testing.T) {
-	t.Parallel()
-	cfg := keeping(t)
-	if err := os.MkdirAll(cfg.KeepDir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(cfg.KeepDir, keepFile), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	install(t, cfg.Dir, "chaos", "1.0.0")
-	b := serve(t, cfg)
-	b.version(t)
-	if b.logs.record("what was decided about plugins is lost, and so are their versions before") == nil {
-		t.Error("nothing is said of it")
-	}
-	install(t, cfg.Dir, "chaos", "1.0.1")
-	b.becomes(t, "1.0.1")
-	if b = b.again(t); b.status("chaos").Previous == nil {
-		t.Error("the version before is not remembered")
 	}
 }
