@@ -28,6 +28,8 @@ const (
 	headerDeadline = 10 * time.Second // for the header of a request
 	idleDeadline   = 2 * time.Minute  // between requests of a connection
 	maxHeader      = 64 << 10         // bytes
+
+	trustFile = "plugins.lock" // in the data directory: which contents of plugins are accepted
 )
 
 // previousDir is the part of the data directory with the version before of each
@@ -105,7 +107,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	if p.plugins, err = plugin.New(plugin.Config{
 		Dir: c.Plugins, CacheDir: dir("cache"), KeepDir: dir(previousDir), WorkDir: dir(workDir), CheckJSON: api.CheckJSON,
 		Policy: p.decided.policy, Options: p.decided.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
-		HideStderr: !c.ShowStderr,
+		HideStderr: !c.ShowStderr, LockFile: dir(trustFile), TrustKeys: c.TrustKeys,
 	}); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}

@@ -23,6 +23,10 @@ type PluginConfig struct {
 	// last one, and whose number does not announce that: refuse (which is what
 	// becomes of it when nothing is said) or allow.
 	Breaking *Breaking `yaml:"breaking"`
+	// Trust says which of its contents may run; it stands above Config.Trust.
+	Trust *TrustPolicy `yaml:"trust"`
+	// Limits is what its instances, and attempts in them, may use.
+	Limits PluginLimits `yaml:"limits"`
 }
 
 // Breaking is what becomes of a version that breaks clients.
@@ -36,13 +40,15 @@ const (
 
 // options puts together what the operator decided about a plugin.
 func (c Config) options(file string) plugin.Options {
-	var o plugin.Options
+	o := plugin.Options{Trust: c.Trust, Limits: plugin.Limits{Files: defaultFiles}}
 	for _, key := range []string{AllPlugins, file} {
 		set := c.PluginConfig[key]
 		override(&o.Isolation, set.Isolation)
 		if set.Breaking != nil {
 			o.AllowBreaking = *set.Breaking == AllowBreaking
 		}
+		override(&o.Trust, set.Trust)
+		set.Limits.above(&o.Limits)
 	}
 	return o
 }
@@ -56,6 +62,8 @@ func (c Config) validatePlugins(fault func(key, format string, args ...any)) {
 		if b := p.Breaking; b != nil && *b != RefuseBreaking && *b != AllowBreaking {
 			fault(at("breaking"), "%q is not refuse or allow", *b)
 		}
+		validatePolicy(p.Trust, func(format string, args ...any) { fault(at("trust"), format, args...) })
+		p.Limits.validate(func(key, format string, args ...any) { fault(at("limits."+key), format, args...) })
 	}
 }
 

@@ -18,6 +18,11 @@ func TestTheOperatorDecidesOverAPluginAndAboveItOverItsProcesses(t *testing.T) {
 	if o := c.options("raster"); o.Isolation != job.PerJob || o.AllowBreaking {
 		t.Errorf("one that has some: %+v", o)
 	}
+	c.PluginConfig["raster"] = PluginConfig{Trust: new(TrustPolicy("pinned"))}
+	c.Trust = "tofu"
+	if a, b := c.options("raster"), c.options("vector"); a.Trust != "pinned" || b.Trust != "tofu" {
+		t.Errorf("trust: %+v, %+v", a, b)
+	}
 	c.Processes = map[string]ProcessConfig{"clip": {Isolation: new(job.Shared)}}
 	if p := c.policy("clip", job.Policy{Isolation: job.PerJob}); p.Isolation != job.Shared {
 		t.Errorf("its process: %+v", p)
@@ -34,6 +39,25 @@ func TestWhatIsWrongWithAPluginIsNamed(t *testing.T) {
 	} {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func TestWhatIsWrongWithTrustIsNamed(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]func(*Config){
+		`trust: "blind" is not any, tofu, pinned or signed`:                 func(c *Config) { c.Trust = "blind" },
+		"trust-keys: must name a key":                                       func(c *Config) { c.Trust = "signed" },
+		`trust-keys: "/nowhere/keys" is neither a public key`:               func(c *Config) { c.TrustKeys = []string{"/nowhere/keys"} },
+		`plugin-config.raster.trust: "" is not any, tofu, pinned or signed`: func(c *Config) { c.PluginConfig = map[string]PluginConfig{"raster": {Trust: new(TrustPolicy(""))}} },
+		"trust-keys: must name a key, since trust is signed": func(c *Config) {
+			c.PluginConfig = map[string]PluginConfig{"raster": {Trust: new(TrustPolicy("signed"))}}
+		},
+	} {
+		config := Default()
+		c(&config)
+		if err := config.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
 		}
 	}
 }

@@ -24,6 +24,12 @@ type Config struct {
 	// KeepDir keeps the previous version of each plugin, to go back to; empty
 	// keeps none.
 	KeepDir string
+	// LockFile keeps which contents of plugins are accepted; empty keeps that
+	// no longer than the host runs.
+	LockFile string
+	// TrustKeys are public minisign keys, or files that hold some, whose
+	// signatures count where Options.Trust is trust.Signed.
+	TrustKeys []string
 	// RunDir is a private directory (0700) for sockets, with a short path.
 	// Default: geomill-UID in the system's directory for temporary files, or
 	// in /tmp when that one's path is too long.
@@ -89,7 +95,9 @@ type Config struct {
 	ReadyTimeout time.Duration // until Ready although a plugin hangs (15 s)
 	// TrialTime is how long a version that has taken over from another must not
 	// crash twice, or else that one is back (30 s).
-	TrialTime time.Duration
+	TrialTime  time.Duration
+	RetryFirst time.Duration // until a plugin that could not be started is tried again, then doubled (30 s)
+	RetryMax   time.Duration // (10 min)
 }
 
 // prepare checks the configuration and fills in the defaults.
@@ -112,7 +120,7 @@ func (c *Config) prepare() error {
 	if c.RunDir == "" {
 		c.RunDir = defaultRunDir()
 	}
-	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.KeepDir, &c.RunDir, &c.WorkDir} {
+	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.LockFile, &c.KeepDir, &c.RunDir, &c.WorkDir} {
 		if *dir == "" {
 			continue
 		}
@@ -153,6 +161,8 @@ func (c *Config) fill() {
 		{&c.RescanEvery, 30 * time.Second},
 		{&c.ReadyTimeout, 15 * time.Second},
 		{&c.TrialTime, 30 * time.Second},
+		{&c.RetryFirst, 30 * time.Second},
+		{&c.RetryMax, 10 * time.Minute},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.fallback

@@ -2,6 +2,8 @@ package plugin
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -59,6 +61,8 @@ func (h *Host) follow(ctx context.Context, w *watch) {
 			f.prefer(id)
 		case <-w.events():
 			hasten = true
+		case <-h.stirred:
+			hasten = true
 		case a := <-f.results:
 			f.pending--
 			f.apply(a)
@@ -94,6 +98,7 @@ func (f *follower) abandon() {
 // when to look again.
 func (f *follower) look() time.Duration {
 	h := f.h
+	f.rejudge()
 	found, skips, err := discover(h.cfg.Dir, h.uid)
 	if err != nil {
 		f.complain(err.Error())
@@ -137,9 +142,16 @@ func (f *follower) entry(c candidate, now time.Time) *entry {
 		e = &entry{file: c.file, since: now}
 		f.h.entries[c.file] = e
 	}
-	e.path, e.target, e.missing = c.path, c.target, time.Time{}
-	if e.seen != c.id {
-		e.seen, e.seenSince = c.id, now
+	e.latest, e.missing = c, time.Time{}
+	e.path, e.target, e.available = c.path, c.target, c.available
+	if e.seen != c.sighting() {
+		e.seen, e.seenSince = c.sighting(), now
+	}
+	if e.signed != c.signed && !e.admitting {
+		e.signed = c.signed
+		if e.distrust != nil { // it may be trusted now
+			e.tried = sighting{}
+		}
 	}
 	return e
 }
@@ -160,10 +172,10 @@ func (f *follower) skip(s skip, now time.Time) time.Duration {
 	if left := f.unsettled(e, now); left > 0 {
 		return left
 	}
-	if e.refused != s.reason {
-		f.refuse(e, s.reason)
+	if e.refused != s.unfit.Error() {
+		f.refuse(e, s.unfit)
 	}
-	e.tried = identity{}
+	e.tried, e.retry = sighting{}, retry{}
 	return f.h.cfg.RescanEvery
 }
 
@@ -171,8 +183,15 @@ func (f *follower) skip(s skip, now time.Time) time.Duration {
 // look at it again.
 func (f *follower) consider(c candidate, now time.Time) time.Duration {
 	e := f.entry(c, now)
-	if e.tried == c.id || e.admitting {
+	if e.admitting {
 		return f.h.cfg.RescanEvery
+	}
+	if e.tried != c.sighting() {
+		e.retry = retry{}
+	} else if left, again := e.retry.wait(now); !again {
+		return f.h.cfg.RescanEvery
+	} else if left > 0 {
+		return left
 	}
 	if left := f.unsettled(e, now); left > 0 {
 		return left
@@ -186,7 +205,7 @@ func (f *follower) begin(e *entry, t task) {
 	t.old = e.serving
 	e.admitting = true
 	if t.kind == taskFile {
-		e.tried = t.candidate.id
+		e.tried = t.candidate.sighting()
 	}
 	f.pending++
 	asked := make(chan struct{})
@@ -251,7 +270,10 @@ func (f *follower) fail(e *entry, a admission) {
 		e.notice = a.err.Error()
 		f.h.log.Error("plugin is not rolled back", "plugin", e.file, "error", a.err)
 	default:
-		f.refuse(e, a.err.Error())
+		if _, ok := errors.AsType[passing](a.err); ok {
+			e.retry = e.retry.after(time.Now(), f.h.cfg.RetryFirst, f.h.cfg.RetryMax)
+		}
+		f.refuse(e, a.err)
 	}
 }
 
@@ -261,7 +283,7 @@ func (f *follower) replace(e *entry, a admission) {
 	old := e.serving
 	e.serving, e.notice, e.since = v, "", time.Now()
 	if a.kind != taskRevise {
-		e.refused = a.notice
+		e.refused, e.accept, e.distrust, e.retry = a.notice, "", nil, retry{}
 		if err := f.settle(e, a); err != nil {
 			h.log.Warn("what was decided about a plugin is forgotten by the next start", "plugin", e.file, "error", err)
 		}
@@ -316,12 +338,17 @@ func (f *follower) withdraw(e *entry) {
 	f.h.leave(v, "its plugin was removed")
 }
 
-func (f *follower) refuse(e *entry, reason string) {
-	e.refused = reason
+func (f *follower) refuse(e *entry, err error) {
+	level := slog.LevelWarn
+	if e.refused == err.Error() {
+		level = slog.LevelDebug // tried again, for the same
+	}
+	e.refused = err.Error()
+	e.accept, e.distrust = acceptance(err)
 	if e.serving == nil {
 		e.since = time.Now()
 	}
-	f.h.log.Warn("plugin refused", "plugin", e.file, "reason", e.problem())
+	f.h.log.Log(context.Background(), level, "plugin refused", "plugin", e.file, "reason", e.problem())
 }
 
 // publish offers what the entries serve.

@@ -184,7 +184,7 @@ func (in *instance) hurry() { in.rushed.Do(func() { close(in.rush) }) }
 // as it takes no more jobs.
 func (in *instance) own(retire func(cause error)) {
 	defer close(in.done)
-	cause := in.serve()
+	cause := in.blame(in.serve())
 	in.shut(cause)
 	retire(cause)
 	switch {
@@ -192,11 +192,12 @@ func (in *instance) own(retire func(cause error)) {
 		in.enter(StateCrashed)
 		cause = in.awaitDeath(cause)
 		in.conn.kill()
-	case errors.Is(cause, errWedged):
+	case errors.Is(cause, errWedged), in.conn.child.excess.Load() != nil:
 		in.enter(StateStopping)
+		in.conn.child.notePeak()
 		in.conn.kill()
 	default:
-		if cause = in.drain(cause); in.isExpelled() {
+		if cause = in.blame(in.drain(cause)); in.isExpelled() {
 			cause = in.evict()
 			break
 		}
@@ -217,12 +218,25 @@ func (in *instance) vacate() {
 	in.work.remove()
 }
 
+// blame returns why the plugin ended: the limit that the host killed it for, or
+// cause.
+func (in *instance) blame(cause error) error {
+	if in.conn.child.group != nil && errors.Is(cause, errCutOff) { // at its death it is known
+		cause = in.awaitDeath(cause)
+	}
+	if x := in.conn.child.excess.Load(); x != nil && (&ending{cause: cause}).crashed() {
+		return x
+	}
+	return cause
+}
+
 // serve waits for a reason to stop, and asks regularly whether the plugin
 // still works.
 func (in *instance) serve() error {
 	tick := time.NewTicker(in.cfg.HeartbeatEvery)
 	defer tick.Stop()
 	in.memoryKills = memoryKills()
+	in.conn.child.notePeak()
 	for misses := 0; ; {
 		select {
 		case <-in.serving.Done():
@@ -234,6 +248,7 @@ func (in *instance) serve() error {
 		case <-tick.C:
 			in.memoryKills = memoryKills()
 			in.work.tidy(in.session.Runs)
+			in.conn.child.notePeak()
 			if in.beats() {
 				misses = 0
 				continue
@@ -290,7 +305,7 @@ func (c *connection) ending(cause error) ending {
 	defer c.child.mu.Unlock()
 	if ps := c.child.cmd.ProcessState; ps != nil {
 		e.cpu = ps.UserTime() + ps.SystemTime()
-		e.rss = residentOf(ps)
+		e.rss = max(residentOf(ps), c.child.peak)
 		e.code = ps.ExitCode()
 		if ws, ok := ps.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 			e.signal = unix.SignalName(ws.Signal())

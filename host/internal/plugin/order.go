@@ -150,7 +150,7 @@ func (f *follower) reload(o *order) {
 	}
 	for _, s := range skips {
 		if s.file == o.file {
-			o.answer(errors.New(s.reason))
+			o.answer(s.unfit)
 			return
 		}
 	}
@@ -167,10 +167,10 @@ func (f *follower) reload(o *order) {
 func (f *follower) reviseLocked(e *entry, o *order) {
 	switch {
 	case e.serving != nil:
-		f.begin(e, task{kind: taskRevise, candidate: e.candidate(), order: o})
-	case e.tried != identity{}:
+		f.begin(e, task{kind: taskRevise, candidate: e.latest, order: o})
+	case e.tried != sighting{}:
 		// Not by the order of an operator who takes back a ruling.
-		f.begin(e, task{candidate: e.candidate()})
+		f.begin(e, task{candidate: e.latest})
 		o.answer(nil)
 	default:
 		o.answer(nil) // not to be started, as long as the file is as it is
@@ -186,7 +186,7 @@ func (f *follower) rollback(e *entry, o *order) {
 	r := &ruling{Hash: e.serving.exe.hash, Instead: kept.Hash, Reason: fmt.Sprintf(
 		"version %s was rolled back to %s by the operator; to serve it again: geomill plugin reload %s",
 		e.serving.description.Info.Version, kept.Version, e.file)}
-	f.begin(e, task{kind: taskGoBack, candidate: e.candidate(), ruling: r, order: o})
+	f.begin(e, task{kind: taskGoBack, candidate: e.latest, ruling: r, order: o})
 }
 
 func (f *follower) remove(e *entry, deleteFile bool) error {
@@ -207,6 +207,6 @@ func (f *follower) remove(e *entry, deleteFile bool) error {
 	r := &ruling{Hash: hash, Reason: "removed by the operator; to serve it again: geomill plugin reload " + e.file}
 	err := f.h.keep.rule(e.file, r)
 	f.withdraw(e)
-	f.refuse(e, r.Reason)
+	f.refuse(e, errors.New(r.Reason))
 	return err
 }

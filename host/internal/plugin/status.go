@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"geomill/host/internal/plugin/trust"
 )
 
 // State is what a plugin, or one instance of it, does now.
@@ -37,6 +39,13 @@ type Status struct {
 	// Reason says why the newest content of the file is not served, or what
 	// happened last, or what is wrong with a part of it.
 	Reason string
+	Accept string // the command that accepts what is refused, if there is one
+	// Distrust is the refusal, if it is a question of trust.
+	Distrust *trust.Refusal
+	Retry    time.Time // when what is refused is tried again; zero: not before it changes
+	// Available lists the versions side by side in the plugin's directory, the
+	// highest first; empty for a bare file.
+	Available []string
 
 	Processes []ProcessStatus // sorted by id
 	Instances []InstanceStatus
@@ -78,7 +87,8 @@ func (h *Host) Plugins() []Status {
 }
 
 func (e *entry) status() Status {
-	s := Status{File: e.file, Path: e.path, Target: e.target, Since: e.since, Reason: e.problem(), State: StateRefused}
+	s := Status{File: e.file, Path: e.path, Target: e.target, Since: e.since, Reason: e.problem(), State: StateRefused,
+		Accept: e.accept, Distrust: e.distrust, Retry: e.retry.at, Available: e.available}
 	switch v := e.serving; {
 	case v != nil:
 		v.describe(&s)

@@ -94,7 +94,7 @@ func (h *Host) revise(ctx context.Context, old *version) (*version, error) {
 }
 
 func (h *Host) admitOpened(ctx context.Context, exe *executable) (*version, error) {
-	v, err := h.admitExecutable(ctx, exe, false)
+	v, err := h.admitExecutable(ctx, exe, candidate{}, false)
 	if err != nil {
 		exe.close()
 		return nil, err

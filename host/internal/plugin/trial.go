@@ -56,7 +56,7 @@ func (f *follower) judgeLocked(e *entry) {
 		"version %s crashed %d times within %s of taking over (%s), so the one before is back; to try it again: geomill plugin reload %s --force",
 		info.Version, trialCrashes, f.h.cfg.TrialTime, v.sup.lastCrash(), e.file)}
 	f.h.log.Error("plugin is rolled back", "plugin", e.file, "version", info.Version, "hash", v.exe.hash, "to_hash", back, "reason", r.Reason)
-	f.begin(e, task{kind: taskGoBack, candidate: e.candidate(), ruling: r})
+	f.begin(e, task{kind: taskGoBack, candidate: e.latest, ruling: r})
 }
 
 // lastCrash returns the reason of the last crash or failed start.

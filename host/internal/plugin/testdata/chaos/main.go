@@ -76,6 +76,8 @@ func begin(name string) {
 		if flagged() {
 			hang()
 		}
+	case "glutton":
+		leak(context.Background())
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 	case "grudge":
@@ -127,6 +129,9 @@ func lifeline() {
 type handler struct{ name string }
 
 func (h handler) Info() wire.Info {
+	if h.name == "fickle" && flagged() {
+		return wire.Info{Name: "somebody-else", Version: edition(), SDK: "test"}
+	}
 	return wire.Info{Name: "chaos", Version: edition(), SDK: "test"}
 }
 
@@ -165,6 +170,9 @@ func (h handler) Processes() []wire.Process {
 		describe("look-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("look-once", wire.Policy{Isolation: wire.PerJob}),
 		describe("narrow", wire.Policy{MaxConcurrency: 1}))
+	for _, id := range greedy {
+		list = append(list, describe(id, greedyPolicy(id)))
+	}
 	switch {
 	case strings.HasPrefix(h.name, "liar"):
 		bad := describe("bad", wire.Policy{})
@@ -242,6 +250,8 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		return file(s)
 	case "look":
 		return look(s)
+	case "leak", "gulp", "spin", "offload", "bomb", "handles", "hugefile", "fill", "bulky", "bulkyfile":
+		return overuse(ctx, id, s, ev)
 	case "shout":
 		fmt.Fprintln(os.Stderr, "plain words")
 		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))
