@@ -868,7 +868,11 @@ type Policy struct {
 	RetryBackoff *durationpb.Duration `protobuf:"bytes,10,opt,name=retry_backoff,json=retryBackoff,proto3" json:"retry_backoff,omitempty"`
 	// After which failures a job may be run again. Empty: all but
 	// RETRY_CAUSE_TIMEOUT.
-	RetryOn       []RetryCause `protobuf:"varint,11,rep,packed,name=retry_on,json=retryOn,proto3,enum=geomill.process.v1.RetryCause" json:"retry_on,omitempty"`
+	RetryOn []RetryCause `protobuf:"varint,11,rep,packed,name=retry_on,json=retryOn,proto3,enum=geomill.process.v1.RetryCause" json:"retry_on,omitempty"`
+	// With ISOLATION_JOB: the instance of an asynchronous job goes on while the
+	// host is down or restarts. It is told so by GEOMILL_DETACHED in its
+	// environment, and must have the capability "attach".
+	Detached      bool `protobuf:"varint,20,opt,name=detached,proto3" json:"detached,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -950,6 +954,13 @@ func (x *Policy) GetRetryOn() []RetryCause {
 		return x.RetryOn
 	}
 	return nil
+}
+
+func (x *Policy) GetDetached() bool {
+	if x != nil {
+		return x.Detached
+	}
+	return false
 }
 
 type SessionRequest struct {
@@ -1411,7 +1422,8 @@ func (x *Cancel) GetGrace() *durationpb.Duration {
 }
 
 // Attach asks an instance to send again what followed after_seq of a job that
-// it still runs (capability "attach").
+// it still runs, or that has ended (capability "attach"), and outputs that it
+// sent before.
 type Attach struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	AfterSeq      uint64                 `protobuf:"varint,1,opt,name=after_seq,json=afterSeq,proto3" json:"after_seq,omitempty"`
@@ -2291,7 +2303,7 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\tprocesses\x18\x01 \x03(\v2\x1b.geomill.process.v1.ProcessR\tprocesses\"h\n" +
 	"\aProcess\x12)\n" +
 	"\x10description_json\x18\x01 \x01(\fR\x0fdescriptionJson\x122\n" +
-	"\x06policy\x18\x02 \x01(\v2\x1a.geomill.process.v1.PolicyR\x06policy\"\xeb\x02\n" +
+	"\x06policy\x18\x02 \x01(\v2\x1a.geomill.process.v1.PolicyR\x06policy\"\x87\x03\n" +
 	"\x06Policy\x12;\n" +
 	"\tisolation\x18\x01 \x01(\x0e2\x1d.geomill.process.v1.IsolationR\tisolation\x12'\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\rR\x0emaxConcurrency\x123\n" +
@@ -2300,7 +2312,8 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\rdeterministic\x18\x05 \x01(\bR\rdeterministic\x12>\n" +
 	"\rretry_backoff\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\fretryBackoff\x129\n" +
-	"\bretry_on\x18\v \x03(\x0e2\x1e.geomill.process.v1.RetryCauseR\aretryOn\"M\n" +
+	"\bretry_on\x18\v \x03(\x0e2\x1e.geomill.process.v1.RetryCauseR\aretryOn\x12\x1a\n" +
+	"\bdetached\x18\x14 \x01(\bR\bdetached\"M\n" +
 	"\x0eSessionRequest\x12;\n" +
 	"\bmessages\x18\x01 \x03(\v2\x1f.geomill.process.v1.HostMessageR\bmessages\"P\n" +
 	"\x0fSessionResponse\x12=\n" +

@@ -63,6 +63,7 @@ func policyToWire(p Policy) *processv1.Policy {
 		MaxConcurrency: count(p.MaxConcurrency),
 		RetryAttempts:  count(p.RetryAttempts),
 		Deterministic:  p.Deterministic,
+		Detached:       p.Detached,
 	}
 	if p.Timeout > 0 {
 		w.Timeout = durationpb.New(p.Timeout)
@@ -84,6 +85,7 @@ func policyFromWire(w *processv1.Policy) Policy {
 		RetryAttempts:  int(w.GetRetryAttempts()),
 		RetryBackoff:   duration(w.GetRetryBackoff()),
 		Deterministic:  w.GetDeterministic(),
+		Detached:       w.GetDetached(),
 	}
 	for cause, c := range retryCauses {
 		if slices.Contains(w.GetRetryOn(), c) {
