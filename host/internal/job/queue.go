@@ -25,6 +25,9 @@ func (s *Service) Recover(ctx context.Context) error {
 			return fmt.Errorf("queue job %s again: %w", t.JobID, err)
 		}
 	}
+	if x, ok := s.Executor.(Resumer); ok {
+		x.Abandon()
+	}
 	return s.sweep(ctx)
 }
 
@@ -39,6 +42,9 @@ func (s *Service) unfinished(ctx context.Context) ([]Ticket, error) {
 		}
 		for _, j := range page.Jobs {
 			c.After = j.ID
+			if s.resumes(j) {
+				continue
+			}
 			if j.Status == ogc.Running || j.Sync {
 				if j, err = s.settleCrashed(ctx, j); err != nil {
 					return nil, fmt.Errorf("settle job %s: %w", c.After, err)
@@ -121,6 +127,10 @@ func (s *Service) Run(ctx context.Context) error {
 	workers.Go(func() { s.sweeper(ctx) })
 	workers.Go(func() { s.retainer(ctx) })
 	workers.Go(func() { s.expire(ctx) })
+	defer context.AfterFunc(ctx, func() { close(s.leaving) })()
+	for _, r := range s.resumed {
+		workers.Go(func() { s.resume(base, r) })
+	}
 	s.claim(ctx, base, &workers)
 
 	idle := make(chan struct{})

@@ -35,6 +35,8 @@ type running struct {
 
 	onProgress func() // nil when no subscriber waits for it; set before the attempt
 
+	detached bool // its attempt may go on without the host; set by that
+
 	job   *Job                  // as of its start; set before the attempt
 	topic atomic.Pointer[topic] // nil when nobody listens to the job
 

@@ -148,6 +148,8 @@ type Service struct {
 	arriving  arrivals
 	ends      ends
 	overdue   *overdue
+	leaving   chan struct{} // closed when the host stops
+	resumed   []resumed     // found by Recover, for Run
 }
 
 // NewService checks the configuration. It starts nothing: see Run.
@@ -165,6 +167,7 @@ func NewService(c Config) (*Service, error) {
 		retaining: retaining{now: make(chan struct{}, 1)},
 		arriving:  arrivals{of: map[string]int{}},
 		overdue:   newOverdue(),
+		leaving:   make(chan struct{}),
 	}, nil
 }
 
