@@ -198,7 +198,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, news News) error
 	if err := p.plugins.Open(); err != nil {
 		return fmt.Errorf("plugins: %w", err)
 	}
-	if err := p.jobs.BringHome(nil); err != nil {
+	if err := p.jobs.BringHome(p.plugins.Keeps); err != nil {
 		return fmt.Errorf("recover jobs: %w", err)
 	}
 	plugins := goRun(p.plugins.Run)

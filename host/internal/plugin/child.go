@@ -47,6 +47,9 @@ type child struct {
 	group   *cgroup.Group // nil: none
 	dir     string        // private to the instance, removed with it
 	mark    string        // in the environment of all that it starts
+	// detached is the directory with its standard streams, if it is to outlive
+	// the host; else empty.
+	detached string
 
 	cmd       *exec.Cmd
 	lifeline  *os.File // when it closes, the plugin ends
@@ -91,7 +94,12 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home}
 	env = append(env, c.env...)
 	env = append(env, pluginEnv...)
-	env = append(env, wire.LifelineFD+"="+strconv.Itoa(lifelineFD), wire.InstanceMark+"="+c.mark)
+	env = append(env, wire.InstanceMark+"="+c.mark)
+	if c.detached != "" {
+		env = append(env, wire.DetachedDir+"="+c.detached)
+	} else {
+		env = append(env, wire.LifelineFD+"="+strconv.Itoa(lifelineFD))
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cmd = &exec.Cmd{
@@ -99,7 +107,7 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 		Args:        []string{c.exe.path},
 		Env:         env,
 		Dir:         home,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: c.detached == "", Setsid: c.detached != ""},
 	}
 	return nil
 }

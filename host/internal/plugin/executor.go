@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -25,6 +26,9 @@ type beginning struct {
 func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[string]job.Value, error) {
 	if ctx.Err() != nil { // dismissed as it began: no instance is started for it
 		return nil, context.Cause(ctx)
+	}
+	if h.detaches(a) {
+		return h.executeDetached(ctx, a, ev)
 	}
 	o, in, err := h.borrow(ctx, a.Process.ID)
 	if err != nil {
@@ -65,7 +69,7 @@ func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt,
 		err = h.failure(working, o, in, placed, begun, err)
 	}
 	if err = allowed.settle(err); err == nil {
-		out = h.outputs(in, a, values)
+		out = h.outputs(in.log, a, values)
 		err = within(a.Process.Policy.Limits, out)
 	}
 	if err := in.takeHome(a, placed, out, err); err != nil {
@@ -111,12 +115,12 @@ func startOf(ctx context.Context, a job.Attempt) wire.Start {
 
 // outputs takes over what a plugin returned. What its description does not
 // promise is left out.
-func (h *Host) outputs(in *instance, a job.Attempt, values wire.Values) map[string]job.Value {
+func (h *Host) outputs(log *slog.Logger, a job.Attempt, values wire.Values) map[string]job.Value {
 	out := make(map[string]job.Value, len(values))
 	for _, n := range values {
 		id, v := n.ID, n.Value
 		if _, ok := a.Process.Outputs[id]; !ok {
-			in.log.Warn("plugin returned an output that its process does not have", "process", a.Process.ID, "job", a.JobID,
+			log.Warn("plugin returned an output that its process does not have", "process", a.Process.ID, "job", a.JobID,
 				"output", strings.ToValidUTF8(id[:min(len(id), 200)], "\uFFFD"))
 			continue
 		}
@@ -150,17 +154,26 @@ func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attemp
 	if _, ok := errors.AsType[*wire.UnresponsiveError](err); ok || ctx.Err() != nil {
 		h.afterCancel(o, in, a, begun.at, err)
 	}
+	if _, ok := errors.AsType[*wire.LostError](err); ok && ctx.Err() == nil {
+		return h.lostFailure(in, a, begun.lines, err)
+	}
+	return verdict(ctx, a.Process.ID, in.conn.options.Limits, err)
+}
+
+// verdict turns an error of the wire into the host's terms, where the instance
+// is not lost.
+func verdict(ctx context.Context, processID string, l Limits, err error) error {
+	if f, ok := errors.AsType[*job.Failure](err); ok {
+		return f
+	}
 	if c, ok := errors.AsType[*wire.ContractError](err); ok {
 		return &job.Failure{Kind: job.ContractBroken, Detail: c.Error(), Cause: err}
 	}
 	if p, ok := errors.AsType[*wire.Problem](err); ok {
-		return problemFailure(a.Process.ID, p, in.conn.options.Limits)
+		return problemFailure(processID, p, l)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
-	}
-	if _, ok := errors.AsType[*wire.LostError](err); ok {
-		return h.lostFailure(in, a, begun.lines, err)
 	}
 	return &job.Failure{Kind: job.ContractBroken, Detail: "the job could not be handed to the plugin", Cause: err}
 }

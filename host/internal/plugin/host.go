@@ -64,6 +64,7 @@ type Host struct {
 	opened   atomic.Bool   // and neither Run nor Scan yet
 	usable   atomic.Bool   // Open has succeeded
 	runDir   *runDir
+	found    map[string]*instanceRecord // by job: detached instances of earlier hosts, until Abandon
 
 	closing context.Context // ends when stopping supervisors must hurry
 	hurry   context.CancelFunc
@@ -74,11 +75,14 @@ type Host struct {
 	doubted map[string]bool   // those to be judged anew, by file name
 	stirred chan struct{}     // there are some
 	scan    bool              // only looks: accepts nothing for others to go by
+	// detached are the detached instances of this host, by job.
+	detached map[string]*instanceRecord
 }
 
 var (
 	_ job.Catalog  = (*Host)(nil)
 	_ job.Executor = (*Host)(nil)
+	_ job.Resumer  = (*Host)(nil)
 )
 
 // entry is a file in the plugins directory. Only the goroutine in Run or Scan
@@ -120,7 +124,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h := &Host{cfg: cfg, log: cfg.Log, uid: os.Geteuid(), ready: make(chan struct{}), asked: make(chan string),
 		orders: make(chan *order), failing: make(chan struct{}, 1), entries: map[string]*entry{},
-		doubted: map[string]bool{}, stirred: make(chan struct{}, 1)}
+		doubted: map[string]bool{}, stirred: make(chan struct{}, 1), detached: map[string]*instanceRecord{}}
 	var err error
 	if h.keys, err = trust.ParseKeys(cfg.TrustKeys); err != nil {
 		return nil, fmt.Errorf("configure plugins: %w", err)
@@ -150,6 +154,9 @@ func (h *Host) Open() error {
 	}
 	if h.runDir, err = openRunDir(h.cfg.RunDir, h.log); err != nil {
 		return err
+	}
+	if h.cfg.WorkDir != "" {
+		h.findDetached()
 	}
 	h.lock = lock
 	h.watchdog = newWatchdog(h.log)

@@ -98,6 +98,7 @@ func policyOf(w wire.Policy) (job.Policy, error) {
 		RetryAttempts:  w.RetryAttempts,
 		RetryBackoff:   w.RetryBackoff,
 		Deterministic:  w.Deterministic,
+		Detached:       w.Detached,
 	}
 	for _, c := range w.RetryOn {
 		p.RetryOn = append(p.RetryOn, job.FailureKind(c))
