@@ -147,3 +147,41 @@ func tail(ctx context.Context, path string, from int64, lines *stream) {
 		}
 	}
 }
+
+// end makes the instance end: it is asked to after term, and killed after kill,
+// with all that it has started.
+func (d *detachedRun) end(term, kill time.Duration) {
+	d.stop()
+	d.disconnect()
+	if d.PID == 0 && d.child != nil {
+		d.PID = d.child.pid()
+	}
+	if d.alive() && kill > 0 {
+		d.signal(syscall.SIGTERM)
+		d.await(max(kill-term, 0))
+	}
+	d.signal(syscall.SIGKILL)
+	d.await(huntLimit)
+	if d.child != nil && d.child.started() {
+		select {
+		case <-d.child.exited:
+		case <-time.After(huntLimit): // in an uninterruptible wait
+		}
+	}
+	hunt(d.log, func(p process) bool { return p.bears(d.Dir) })
+}
+
+// signal sends sig to the process group, if it is the one of the record.
+func (d *detachedRun) signal(sig syscall.Signal) {
+	if d.alive() {
+		_ = syscall.Kill(-d.PID, sig) // or it has ended
+	}
+}
+
+// await waits until the process is gone, for a time.
+func (d *detachedRun) await(limit time.Duration) {
+	deadline := time.Now().Add(limit)
+	for pause := huntPause; d.alive() && time.Now().Before(deadline); pause = min(2*pause, 20*time.Millisecond) {
+		time.Sleep(pause)
+	}
+}
