@@ -40,11 +40,14 @@ func (h *Host) admit(ctx context.Context, c candidate, replaces bool) (*version,
 func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bool) (*version, error) {
 	o := h.cfg.optionsOf(exe.name)
 	d, known := h.cache.describe(exe.hash)
-	if !known {
-		var err error
-		if d, err = h.interrogate(ctx, exe, o); err != nil {
-			return nil, err
-		}
+	var err error
+	if known {
+		o, err = h.cfg.settle(exe.name, d.Info.SettingsSchema, o)
+	} else {
+		d, o, err = h.interrogate(ctx, exe, o)
+	}
+	if err != nil {
+		return nil, err
 	}
 	list, refused := processesOf(d, exe.hash, h.cfg.decider(o))
 	if len(refused) > 0 && (replaces || len(list) == 0) {
@@ -61,22 +64,28 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bo
 	return v, nil
 }
 
-// interrogate starts a plugin once to ask what it is and offers.
-func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, error) {
-	conn, err := h.launcher.start(ctx, exe, o)
+// interrogate starts a plugin once to ask what it is and offers, and whether it
+// takes its settings. It is asked for its processes before it knows them: they
+// are the same for all settings, and without secrets. It returns the options with
+// the settings.
+func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, Options, error) {
+	conn, err := h.launcher.dial(ctx, exe, o)
 	if err != nil {
-		return description{}, err
+		return description{}, o, err
 	}
 	asking, cancel := context.WithTimeout(ctx, h.cfg.ConnectTimeout)
 	defer cancel()
 	list, err := conn.client.Processes(asking)
+	if err == nil && len(list) > maxProcesses {
+		err = fmt.Errorf("offers %d processes, more than %d", len(list), maxProcesses)
+	}
+	if err == nil {
+		err = conn.configure(ctx)
+	}
 	if err != nil {
 		conn.kill()
-		return description{}, err
+		return description{}, o, err
 	}
 	conn.stop(nil, h.cfg.TermAfter, h.cfg.KillAfter)
-	if len(list) > maxProcesses {
-		return description{}, fmt.Errorf("offers %d processes, more than %d", len(list), maxProcesses)
-	}
-	return description{Info: conn.info, Processes: list}, nil
+	return description{Info: conn.info, Processes: list}, conn.options, nil
 }

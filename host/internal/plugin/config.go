@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -38,7 +39,10 @@ type Config struct {
 	// nil decides nothing. It may answer otherwise later: an admitted version
 	// keeps the answer that it was admitted with.
 	Options func(file string) Options
-	Log     *slog.Logger
+	// LookupEnv finds the environment variables that settings refer to; nil takes
+	// the host's own.
+	LookupEnv func(name string) (string, bool)
+	Log       *slog.Logger
 	// CheckJSON reads to the end of what is to be one JSON value and says what
 	// is wrong with it, in memory that does not grow with it. Files that a
 	// plugin declares as JSON pass it, since they go into documents as they
@@ -102,6 +106,9 @@ func (c *Config) prepare() error {
 		if strings.HasPrefix(name, "PLUGIN_") || strings.HasPrefix(name, "GEOMILL_") {
 			return fmt.Errorf("environment of plugins: %s is the host's to set", name)
 		}
+	}
+	if c.LookupEnv == nil {
+		c.LookupEnv = os.LookupEnv
 	}
 	if c.RunDir == "" {
 		c.RunDir = defaultRunDir()

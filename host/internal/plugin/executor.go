@@ -52,9 +52,10 @@ func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt,
 		return nil, err
 	}
 	var out map[string]job.Value
-	values, err := in.session.Run(ctx, startOf(ctx, placed), a.Grace, ev)
+	own := in.conn.options.settled
+	values, err := in.session.Run(ctx, startOf(ctx, placed), a.Grace, discreet(ev, own))
 	if err != nil {
-		err = h.failure(ctx, o, in, placed, begun, err)
+		err = h.failure(ctx, o, in, placed, begun, conceal(err, own))
 	} else {
 		out = h.outputs(in, a, values)
 	}
@@ -107,7 +108,7 @@ func (h *Host) outputs(in *instance, a job.Attempt, values wire.Values) map[stri
 		id, v := n.ID, n.Value
 		if _, ok := a.Process.Outputs[id]; !ok {
 			in.log.Warn("plugin returned an output that its process does not have", "process", a.Process.ID, "job", a.JobID,
-				"output", strings.ToValidUTF8(id[:min(len(id), 200)], "\uFFFD"))
+				"output", strings.ToValidUTF8(in.conn.options.settled.Hide(id[:min(len(id), 200)]), "\uFFFD"))
 			continue
 		}
 		value := a.Process.AsDeclared(id, job.Value(v), a.Outputs[id])

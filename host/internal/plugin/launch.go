@@ -46,9 +46,9 @@ type connection struct {
 // errHandshakeLate is the cause when a plugin said nothing in time.
 var errHandshakeLate = errors.New("no handshake in time")
 
-// start executes a plugin and connects to it. The error says what the plugin
+// dial executes a plugin and connects to it. The error says what the plugin
 // did wrong, with its last words.
-func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*connection, error) {
+func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*connection, error) {
 	number := l.count.Add(1)
 	log := l.cfg.Log.With(slog.String("plugin", exe.name), slog.Int64("instance", number))
 	work, err := l.newWorkDir(number, log)
@@ -121,15 +121,6 @@ func (c *connection) identify(ctx context.Context, protocol goplugin.ClientProto
 	}
 	if c.info.Name == "" {
 		return errors.New("has no name in its info")
-	}
-	problems, err := c.client.Configure(ctx, nil, wire.Limits{
-		MaxConcurrency: c.cfg.MaxConcurrency, InlineMaxBytes: wire.InlineMaxBytes,
-	})
-	if err != nil {
-		return err
-	}
-	if len(problems) > 0 {
-		return fmt.Errorf("refuses its settings: %w", &problems[0])
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -37,6 +38,11 @@ type Status struct {
 	// Reason says why the newest content of the file is not served, or what
 	// happened last, or what is wrong with a part of it.
 	Reason string
+
+	// SettingsSchema is the JSON Schema of the settings that it takes, and
+	// Settings those that it has, defaults filled in; for a secret stands where it
+	// comes from. Both are nil when it takes none.
+	SettingsSchema, Settings json.RawMessage
 
 	Processes []ProcessStatus // sorted by id
 	Instances []InstanceStatus
@@ -84,6 +90,7 @@ func (e *entry) status() Status {
 
 func (v *version) describe(s *Status) {
 	s.Name, s.Version, s.Hash = v.description.Info.Name, v.description.Info.Version, v.exe.hash
+	s.SettingsSchema, s.Settings = v.description.Info.SettingsSchema, v.sup.options.settled.Shown()
 	for _, o := range v.offers {
 		p := ProcessStatus{ID: o.process.ID, Version: o.process.Version}
 		if owner := v.clashes[o.process.ID]; owner != "" {

@@ -239,7 +239,7 @@ func (s *supervisor) tryLaunch(ctx context.Context, pause time.Duration) (*insta
 	in, err := newInstance(ctx, conn)
 	if err != nil {
 		conn.kill()
-		return nil, err
+		return nil, conceal(err, conn.options.settled)
 	}
 	in.log.Info("plugin instance started", "pid", conn.child.pid(), "version", conn.info.Version, "took", time.Since(begun))
 	return in, nil

@@ -117,7 +117,11 @@ func lifeline() {
 type handler struct{ name string }
 
 func (h handler) Info() wire.Info {
-	return wire.Info{Name: "chaos", Version: edition(), SDK: "test"}
+	i := wire.Info{Name: "chaos", Version: edition(), SDK: "test"}
+	if takesSettings(h.name) {
+		i.SettingsSchema = json.RawMessage(settingsSchema)
+	}
+	return i
 }
 
 // edition is what the test has appended to the executable.
@@ -135,7 +139,12 @@ func edition() string {
 	return "1"
 }
 
-func (h handler) Configure(context.Context, json.RawMessage, wire.Limits) []wire.Problem { return nil }
+func (h handler) Configure(_ context.Context, text json.RawMessage, _ wire.Limits) []wire.Problem {
+	if takesSettings(h.name) {
+		return configure(text)
+	}
+	return nil
+}
 
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
@@ -156,6 +165,8 @@ func (h handler) Processes() []wire.Process {
 		describe("look-once", wire.Policy{Isolation: wire.PerJob}),
 		describe("narrow", wire.Policy{MaxConcurrency: 1}))
 	switch {
+	case takesSettings(h.name):
+		return settingsProcesses()
 	case strings.HasPrefix(h.name, "liar"):
 		bad := describe("bad", wire.Policy{})
 		bad.Description.Inputs = map[string]ogc.Input{"x": {Schema: json.RawMessage(`[1]`)}}
@@ -229,6 +240,10 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		return file(s)
 	case "look":
 		return look(s)
+	case "told":
+		return out(told.Load().text)
+	case "tell":
+		return tell(s.ProcessID, ev)
 	case "shout":
 		fmt.Fprintln(os.Stderr, "plain words")
 		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))
