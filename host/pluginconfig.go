@@ -1,6 +1,7 @@
 package host
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,10 @@ type PluginConfig struct {
 	// exclusive or job; empty leaves it to the author. Config.Processes stands
 	// above it.
 	Isolation *job.Isolation `yaml:"isolation"`
+	// Settings are what the plugin itself declares that it can be told, of one
+	// plugin only. {from-file: PATH} and {from-env: NAME} stand for values that
+	// are in a file or in a variable of the host's environment.
+	Settings map[string]any `yaml:"settings"`
 }
 
 // options puts together what the operator decided about a plugin.
@@ -28,6 +33,7 @@ func (c Config) options(file string) plugin.Options {
 		set := c.PluginConfig[key]
 		override(&o.Isolation, set.Isolation)
 	}
+	o.Settings, _ = settingsJSON(c.PluginConfig[file].Settings) // Validate has seen them
 	return o
 }
 
@@ -37,7 +43,22 @@ func (c Config) validatePlugins(fault func(key, format string, args ...any)) {
 		p := c.PluginConfig[file]
 		at := func(key string) string { return fmt.Sprintf("plugin-config.%s.%s", file, key) }
 		validateIsolation(p.Isolation, func(format string, args ...any) { fault(at("isolation"), format, args...) })
+		if _, err := settingsJSON(p.Settings); err != nil {
+			fault(at("settings"), "are not JSON: %v", err)
+		}
+		if file == AllPlugins && p.Settings != nil {
+			fault(at("settings"), "must be below the name of one plugin, which declares them")
+		}
 	}
+}
+
+// settingsJSON writes settings as a JSON object; none are nil. Equal ones give
+// equal text.
+func settingsJSON(settings map[string]any) (json.RawMessage, error) {
+	if settings == nil {
+		return nil, nil
+	}
+	return json.Marshal(settings)
 }
 
 func validateIsolation(i *job.Isolation, fault func(format string, args ...any)) {
