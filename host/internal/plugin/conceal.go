@@ -49,16 +49,16 @@ func discreet(ev job.Events, own *settings.Settings) job.Events {
 }
 
 type discreetEvents struct {
-	events  job.Events
+	job.Events
 	secrets *settings.Settings
 }
 
 // Progress implements job.Events.
 func (d *discreetEvents) Progress(percent float64, message string) {
-	d.events.Progress(percent, d.secrets.Hide(message))
+	d.Events.Progress(percent, d.secrets.Hide(message))
 }
 
 // Log implements job.Events.
 func (d *discreetEvents) Log(level slog.Level, message string, fields json.RawMessage) {
-	d.events.Log(level, d.secrets.Hide(message), d.secrets.HideJSON(fields))
+	d.Events.Log(level, d.secrets.Hide(message), d.secrets.HideJSON(fields))
 }

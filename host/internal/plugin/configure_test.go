@@ -141,6 +141,8 @@ func TestASecretThatChangesMakesOtherOptions(t *testing.T) {
 
 // jobSink keeps all that a job's record would get.
 type jobSink struct {
+	job.Events // nil: nothing else is called
+
 	mu   sync.Mutex
 	text strings.Builder
 }
