@@ -73,6 +73,9 @@ type Config struct {
 	MaxStartWait  time.Duration // how much backoff a job waits for rather than being refused (1 s)
 	SlotWait      time.Duration // how long a job waits when its process or instance is at its limit (30 s)
 
+	Idle        time.Duration // see Options.Idle (5 min)
+	PoisonGrace time.Duration // see Options.PoisonGrace (30 s)
+
 	DrainTimeout time.Duration // for the jobs of an instance that is to end (15 min)
 	TermAfter    time.Duration // from asking an instance to end to SIGTERM (2 s)
 	KillAfter    time.Duration // ... and to SIGKILL (5 s)
@@ -138,6 +141,8 @@ func (c *Config) fill() {
 		{&c.QuarantineFor, 5 * time.Minute},
 		{&c.MaxStartWait, time.Second},
 		{&c.SlotWait, 30 * time.Second},
+		{&c.Idle, 5 * time.Minute},
+		{&c.PoisonGrace, 30 * time.Second},
 		{&c.DrainTimeout, 15 * time.Minute},
 		{&c.TermAfter, 2 * time.Second},
 		{&c.KillAfter, 5 * time.Second},

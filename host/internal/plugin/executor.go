@@ -81,7 +81,7 @@ func (h *Host) borrow(ctx context.Context, id string) (*offer, *instance, error)
 			return nil, nil, err
 		}
 		if h.routes.Load().byID[id] == o {
-			return nil, nil, &job.UnavailableError{ProcessID: id, Reason: u.Reason, RetryAfter: u.RetryAfter}
+			return nil, nil, &job.UnavailableError{ProcessID: id, Reason: u.Reason, RetryAfter: u.RetryAfter, Passing: u.Passing}
 		}
 	}
 }

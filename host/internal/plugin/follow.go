@@ -201,6 +201,7 @@ func (f *follower) miss(e *entry, now time.Time) time.Duration {
 		return f.h.cfg.Settle
 	}
 	delete(f.h.entries, e.file)
+	f.h.launcher.ledgers.drop(e.file)
 	if e.serving != nil {
 		f.h.log.Info("plugin removed", "plugin", e.file)
 		f.publish()
@@ -224,6 +225,9 @@ func (f *follower) apply(a admission) {
 	old := e.serving
 	e.serving, e.refused, e.since = a.version, "", time.Now()
 	f.publish()
+	if h.serves {
+		a.version.keepWarm()
+	}
 	h.log.Info("plugin admitted", "plugin", e.file, "name", a.version.description.Info.Name,
 		"version", a.version.description.Info.Version, "hash", a.version.exe.hash, "processes", len(a.version.offers))
 	for _, r := range a.version.refused {

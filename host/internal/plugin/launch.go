@@ -26,6 +26,8 @@ type launcher struct {
 	cfg    *Config
 	runDir string
 	count  atomic.Int64 // instances started
+
+	ledgers ledgers
 }
 
 // connection is a started plugin, connected and identified. Its owner ends it
@@ -41,6 +43,30 @@ type connection struct {
 	options Options
 	log     *slog.Logger
 	work    *workDir // until an instance has it
+
+	number int64
+	ledger *ledger
+	state  atomic.Pointer[stateAt]
+}
+
+// stateAt is a state since a time.
+type stateAt struct {
+	state State
+	since time.Time
+}
+
+// enter notes that the instance is now in a state, and why unless that is
+// clear.
+func (c *connection) enter(to State, why error) {
+	t := Transition{Time: time.Now(), Instance: c.number, PID: c.child.pid(), To: to}
+	if was := c.state.Swap(&stateAt{to, t.Time}); was != nil {
+		t.From = was.state
+	}
+	if why != nil {
+		t.Reason = why.Error()
+	}
+	c.ledger.note(t)
+	c.log.Debug("plugin instance "+string(to), "pid", t.PID)
 }
 
 // errHandshakeLate is the cause when a plugin said nothing in time.
@@ -55,7 +81,7 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{cfg: l.cfg, options: o, log: log, work: work}
+	c := &connection{cfg: l.cfg, options: o, log: log, work: work, number: number, ledger: l.ledgers.of(exe.name)}
 	c.child = newChild(exe, &console{log: log}, l.cfg.Env, l.runDir+"/"+strconv.FormatInt(number, 10))
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true
@@ -75,7 +101,9 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 			return c.child, c.child.prepare(spec.Env, dir)
 		},
 	})
+	c.enter(StateStarting, nil)
 	if err := c.connect(ctx); err != nil {
+		c.enter(StateCrashed, err)
 		c.kill()
 		return nil, err
 	}
@@ -93,6 +121,7 @@ func (c *connection) connect(ctx context.Context) error {
 	if err != nil || shake.Err() != nil {
 		return c.explainStart(shake, err)
 	}
+	c.enter(StateConnecting, nil)
 	dialing, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
 	watchdog = context.AfterFunc(dialing, func() { c.child.signal(syscall.SIGKILL) })
@@ -122,6 +151,7 @@ func (c *connection) identify(ctx context.Context, protocol goplugin.ClientProto
 	if c.info.Name == "" {
 		return errors.New("has no name in its info")
 	}
+	c.enter(StateConfiguring, nil)
 	problems, err := c.client.Configure(ctx, nil, wire.Limits{
 		MaxConcurrency: c.cfg.MaxConcurrency, InlineMaxBytes: wire.InlineMaxBytes,
 	})
@@ -221,6 +251,7 @@ func (c *connection) clean() {
 	if c.work != nil {
 		c.work.remove()
 	}
+	c.enter(StateGone, nil)
 }
 
 // status says how the process ended, such as "exit status 2".

@@ -1,6 +1,10 @@
 package plugin
 
-import "geomill/host/internal/job"
+import (
+	"time"
+
+	"geomill/host/internal/job"
+)
 
 // Options is what the operator decides about one plugin, by its name in the
 // plugins directory. The zero value decides nothing.
@@ -8,6 +12,35 @@ type Options struct {
 	// Isolation is how the jobs of its processes are kept apart; empty leaves
 	// it to the author.
 	Isolation job.Isolation
+
+	// Warm is how many instances are kept started for jobs to come, if its
+	// processes need such: one is enough where jobs share it, where they do not
+	// it is that many with and without a job, and where each has a fresh one,
+	// that many fresh ones.
+	Warm int
+	// Idle is how long an instance without a job is kept beyond Warm, where
+	// jobs do not share one. 0: Config.Idle.
+	Idle time.Duration
+	// Recycle is when an instance is replaced by a new one.
+	Recycle Recycle
+	// PoisonGrace is how long the other jobs of a shared instance may go on
+	// once one in it does not end although it was told to. 0:
+	// Config.PoisonGrace; negative: none.
+	PoisonGrace time.Duration
+}
+
+func (o Options) idle(c *Config) time.Duration {
+	if o.Idle > 0 {
+		return o.Idle
+	}
+	return c.Idle
+}
+
+func (o Options) poisonGrace(c *Config) time.Duration {
+	if o.PoisonGrace != 0 {
+		return max(0, o.PoisonGrace)
+	}
+	return c.PoisonGrace
 }
 
 // optionsOf returns what the operator decides about a plugin.

@@ -9,18 +9,23 @@ import (
 // State is what a plugin, or one instance of it, does now.
 type State string
 
-// The states. Only instances drain and stop; only plugins are idle, admitting,
+// The states; the comment of the package says how long each may last. Only
+// instances drain, stop, wedge and are gone; only plugins are idle, admitting,
 // quarantined or refused.
 const (
 	StateIdle        State = "idle"        // admitted, starts with the next job
 	StateAdmitting   State = "admitting"   // waited for, or asked for its processes
-	StateStarting    State = "starting"    // on the way to ready
+	StateStarting    State = "starting"    // executed, before its handshake
+	StateConnecting  State = "connecting"  // asked who it is
+	StateConfiguring State = "configuring" // given its settings
 	StateReady       State = "ready"       // takes jobs
 	StateDraining    State = "draining"    // finishes its jobs, takes none
 	StateStopping    State = "stopping"    // told to end
+	StateWedged      State = "wedged"      // does not answer; asked for its stacks, then killed
 	StateCrashed     State = "crashed"     // ended by itself; starts again after a pause
 	StateQuarantined State = "quarantined" // crashed too often; starts again much later
 	StateRefused     State = "refused"     // not a plugin that can be served
+	StateGone        State = "gone"        // nothing is left of it
 )
 
 // Status tells an operator about one file in the plugins directory.
@@ -41,6 +46,9 @@ type Status struct {
 	Processes []ProcessStatus // sorted by id
 	Instances []InstanceStatus
 	Crashes   int // since the version was admitted
+
+	Counters Counters
+	History  []Transition // the last ones, oldest first
 }
 
 // ProcessStatus is one process that a plugin declares.
@@ -65,14 +73,15 @@ func (h *Host) Plugins() []Status {
 	defer h.mu.Unlock()
 	list := make([]Status, 0, len(h.entries))
 	for _, e := range h.entries {
-		list = append(list, e.status())
+		list = append(list, e.status(h.launcher.ledgers.of(e.file)))
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.File, b.File) })
 	return list
 }
 
-func (e *entry) status() Status {
-	s := Status{File: e.file, Path: e.path, Target: e.target, Since: e.since, Reason: e.problem(), State: StateRefused}
+func (e *entry) status(l *ledger) Status {
+	s := Status{Counters: l.counters(), History: l.history(),
+		File: e.file, Path: e.path, Target: e.target, Since: e.since, Reason: e.problem(), State: StateRefused}
 	switch v := e.serving; {
 	case v != nil:
 		v.describe(&s)
@@ -106,7 +115,9 @@ func (s *supervisor) describe(st *Status) {
 	defer s.mu.Unlock()
 	st.Crashes = s.crashes
 	for in := range s.live {
-		at := in.state.Load()
+		st.Counters.Jobs += in.served.Load()
+		st.Counters.InFlight += int64(in.jobs())
+		at := in.conn.state.Load()
 		st.Instances = append(st.Instances, InstanceStatus{PID: in.conn.child.pid(), State: at.state, Since: at.since, Jobs: in.jobs()})
 	}
 	slices.SortFunc(st.Instances, func(a, b InstanceStatus) int { return cmp.Compare(a.PID, b.PID) })

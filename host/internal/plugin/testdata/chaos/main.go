@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,7 +141,7 @@ func (h handler) Configure(context.Context, json.RawMessage, wire.Limits) []wire
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
 	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
-		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "brood", "brood-deaf", "helper"} {
+		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "brood", "brood-deaf", "helper", "patient", "swell"} {
 		list = append(list, describe(id, wire.Policy{}))
 	}
 	list = append(list,
@@ -154,6 +155,8 @@ func (h handler) Processes() []wire.Process {
 		describe("helper-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("look-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("look-once", wire.Policy{Isolation: wire.PerJob}),
+		describe("exit-alone", wire.Policy{Isolation: wire.Exclusive}),
+		describe("swell-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("narrow", wire.Policy{MaxConcurrency: 1}))
 	switch {
 	case strings.HasPrefix(h.name, "liar"):
@@ -177,6 +180,9 @@ func describe(id string, p wire.Policy) wire.Process {
 	return wire.Process{Description: d, Policy: p}
 }
 
+// hoard is memory that is not given back.
+var hoard [][]byte
+
 func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Values, error) {
 	ev.Progress(1, "begun")
 	if word, ok := s.Inputs.Lookup("say"); ok {
@@ -198,6 +204,12 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		hang()
 	case "grandchild":
 		return grandchild()
+	case "patient":
+		for !flagged() {
+			time.Sleep(5 * time.Millisecond)
+		}
+	case "swell":
+		hoard = append(hoard, bytes.Repeat([]byte{1}, 64<<20))
 	case "brood":
 		return brood(ctx, s, ev)
 	case "helper":
