@@ -18,7 +18,8 @@ type PluginConfig struct {
 	// Isolation is how the jobs of all its processes are kept apart: shared,
 	// exclusive or job; empty leaves it to the author. Config.Processes stands
 	// above it.
-	Isolation *job.Isolation `yaml:"isolation"`
+	Isolation  *job.Isolation `yaml:"isolation"`
+	PoolConfig `yaml:",inline"`
 }
 
 // options puts together what the operator decided about a plugin.
@@ -27,6 +28,7 @@ func (c Config) options(file string) plugin.Options {
 	for _, key := range []string{AllPlugins, file} {
 		set := c.PluginConfig[key]
 		override(&o.Isolation, set.Isolation)
+		set.PoolConfig.decide(&o)
 	}
 	return o
 }
@@ -37,6 +39,7 @@ func (c Config) validatePlugins(fault func(key, format string, args ...any)) {
 		p := c.PluginConfig[file]
 		at := func(key string) string { return fmt.Sprintf("plugin-config.%s.%s", file, key) }
 		validateIsolation(p.Isolation, func(format string, args ...any) { fault(at("isolation"), format, args...) })
+		p.PoolConfig.validate(func(key, format string, args ...any) { fault(at(key), format, args...) })
 	}
 }
 
