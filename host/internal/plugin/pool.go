@@ -15,7 +15,7 @@ type pool struct {
 	warm  int         // how many are kept started
 	free  []*instance // without a job; the last is used first
 	lent  int         // to jobs, or on the way to them
-	ahead *arrival      // on the way although no job wants it yet
+	ahead *arrival    // on the way although no job wants it yet
 }
 
 // arrival is an instance that is being started for one job alone.

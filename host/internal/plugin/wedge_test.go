@@ -48,3 +48,21 @@ func TestInstanceThatIsWedgedWhileItDrainsIsKilled(t *testing.T) {
 		t.Error("it lives on")
 	}
 }
+
+func TestWedgedPluginThatKeepsItsStacksToItselfIsKilled(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	install(t, cfg.Dir, "taciturn", "")
+	b := serve(t, cfg)
+	a, err := b.run(t.Context(), "echo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(a.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the end", func() bool { return b.status("taciturn").Counters.Ends["wedged"] == 1 })
+	if !gone(a.PID) {
+		t.Error("it lives on")
+	}
+}

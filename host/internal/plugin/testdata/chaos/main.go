@@ -77,6 +77,8 @@ func begin(name string) {
 		}
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
+	case "taciturn":
+		signal.Ignore(syscall.SIGQUIT)
 	case "grudge":
 		if flagged() {
 			fmt.Fprintln(os.Stderr, "not today")
