@@ -48,15 +48,15 @@ func (s *supervisor) acquireOwn(ctx context.Context, i job.Isolation) (*instance
 			return in, nil
 		}
 	}
-	o, err := s.orderLocked(ctx, p)
+	a, err := s.orderLocked(ctx, p)
 	s.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	select {
-	case in := <-o.started:
+	case in := <-a.started:
 		return in, nil
-	case err = <-o.failed:
+	case err = <-a.failed:
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -69,46 +69,60 @@ func (s *supervisor) acquireOwn(ctx context.Context, i job.Isolation) (*instance
 	return nil, err
 }
 
-// orderLocked orders an instance for the job of ctx; nil: for nobody yet.
+// orderLocked orders an instance for the job of ctx.
 func (s *supervisor) orderLocked(ctx context.Context, p *pool) (*arrival, error) {
-	if o := p.ahead; o != nil {
-		p.ahead, o.wanted = nil, ctx
+	if a := p.ahead; a != nil {
+		p.ahead, a.wanted = nil, ctx
 		p.lent++
-		return o, nil
+		return a, nil
 	}
 	pause, err := s.allowLocked()
 	if err != nil {
 		return nil, err
 	}
-	o := &arrival{wanted: ctx, started: make(chan *instance), failed: make(chan error, 1)}
-	if ctx == nil {
-		p.ahead = o
-	} else {
-		p.lent++
-	}
-	s.wg.Go(func() { s.deliver(ctx, p, o, pause) })
-	return o, nil
+	p.lent++
+	a := newArrival()
+	a.wanted = ctx
+	s.wg.Go(func() {
+		starting, cancel := context.WithCancel(s.ctx)
+		defer cancel()
+		if !p.reuse { // then nobody else wants it
+			defer context.AfterFunc(ctx, cancel)()
+		}
+		s.deliver(starting, p, a, pause)
+	})
+	return a, nil
 }
 
-// deliver starts an instance that was ordered for the job of ctx, or nil. By the
-// time it is ready, a job may want it that did not order it, or the job may be
-// gone that did.
-func (s *supervisor) deliver(ctx context.Context, p *pool, o *arrival, pause time.Duration) {
-	starting, cancel := context.WithCancel(s.ctx)
-	defer cancel()
-	if ctx != nil && !p.reuse { // then nobody else wants it
-		defer context.AfterFunc(ctx, cancel)()
+// orderAheadLocked orders an instance for nobody yet.
+func (s *supervisor) orderAheadLocked(p *pool) error {
+	pause, err := s.allowLocked()
+	if err != nil {
+		return err
 	}
+	p.ahead = newArrival()
+	a := p.ahead
+	s.wg.Go(func() { s.deliver(s.ctx, p, a, pause) })
+	return nil
+}
+
+func newArrival() *arrival {
+	return &arrival{started: make(chan *instance), failed: make(chan error, 1)}
+}
+
+// deliver starts an instance that was ordered. By the time it is ready, a job
+// may want it that did not order it, or the job may be gone that did.
+func (s *supervisor) deliver(starting context.Context, p *pool, a *arrival, pause time.Duration) {
 	in, err := s.launch(starting, pause)
-	wanted := s.place(p, o, in)
+	wanted := s.place(p, a, in)
 	s.stir()
 	switch {
 	case wanted == nil:
 	case err != nil:
-		o.failed <- err
+		a.failed <- err
 	default:
 		select {
-		case o.started <- in:
+		case a.started <- in:
 		case <-wanted.Done():
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -120,24 +134,24 @@ func (s *supervisor) deliver(ctx context.Context, p *pool, o *arrival, pause tim
 
 // place makes an instance live that was ordered; nil: it could not be started.
 // It returns the context of the job that it is for, or nil if it is free.
-func (s *supervisor) place(p *pool, o *arrival, in *instance) context.Context {
+func (s *supervisor) place(p *pool, a *arrival, in *instance) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.ahead == o {
+	if p.ahead == a {
 		p.ahead = nil
 	}
 	if in == nil {
-		return o.wanted
+		return a.wanted
 	}
 	in.solo = true
-	if o.wanted != nil {
+	if a.wanted != nil {
 		in.seize()
 	}
 	s.runLocked(in)
-	if o.wanted == nil {
+	if a.wanted == nil {
 		s.freeLocked(p, in)
 	}
-	return o.wanted
+	return a.wanted
 }
 
 // giveBack ends the use of an instance by one job.

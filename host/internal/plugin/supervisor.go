@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -223,8 +222,8 @@ func (s *supervisor) retire(in *instance, cause error) {
 	if isCrash(cause) {
 		s.countLocked(in, cause)
 	}
-	if was && s.closed == "" && s.starting == nil && errors.Is(cause, errPoisoned) {
-		_, _ = s.startSharedLocked(nil) // else the next job says why not
+	if was && s.closed == "" && s.starting == nil && in.isPoisoned() {
+		_, _ = s.startSharedLocked(nil) // it is in use; if it cannot be, the next job says why
 	}
 	s.stir()
 }

@@ -150,9 +150,9 @@ func (s *supervisor) stockLocked(now time.Time) {
 	case s.warm > 0 && shared == nil && s.starting == nil:
 		_, err = s.startSharedLocked(nil)
 	case s.reused.size() < s.reused.warm:
-		_, err = s.orderLocked(nil, &s.reused)
+		err = s.orderAheadLocked(&s.reused)
 	case s.fresh.size() < s.fresh.warm:
-		_, err = s.orderLocked(nil, &s.fresh)
+		err = s.orderAheadLocked(&s.fresh)
 	}
 	if err != nil { // it crashed
 		s.dueLocked(now.Add(s.gate.wait(now)))
