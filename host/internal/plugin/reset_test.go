@@ -90,7 +90,8 @@ func TestCrashesUnderJobsNeverMakeAPluginUnavailable(t *testing.T) {
 			t.Errorf("another job: %v", err)
 		}
 	}
-	if s := b.status("chaos"); s.Crashes != 16 || s.Counters.Quarantines != 0 || s.Counters.Ends["crash"] != 16 {
+	eventually(t, "end of all instances that crashed", func() bool { return b.status("chaos").Counters.Ends["crash"] == 16 })
+	if s := b.status("chaos"); s.Crashes != 16 || s.Counters.Quarantines != 0 {
 		t.Errorf("%d crashes, %+v", s.Crashes, s.Counters)
 	}
 }

@@ -114,6 +114,7 @@ func (s *supervisor) describe(st *Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.Crashes = s.crashes
+	st.Counters = s.ledger.counters() // while none of those that live ends
 	for in := range s.live {
 		st.Counters.Jobs += in.served.Load()
 		st.Counters.InFlight += int64(in.jobs())
