@@ -27,7 +27,6 @@ func (b *bench) settled(spares int) {
 // instance and in a spare. Between jobs there is time for the next spare.
 func BenchmarkSpares(b *testing.B) {
 	bench := optedHost(b, Options{Warm: 1}, func(c *Config) {
-		c.HeartbeatEvery = time.Minute
 		c.Policy = func(id string, p job.Policy) job.Policy {
 			if p.Isolation = job.PerJob; id == "echo" {
 				p.Isolation = job.Shared
@@ -88,7 +87,7 @@ func BenchmarkWedged(b *testing.B) {
 
 // BenchmarkCrash is from the death of an instance to the failure of its job.
 func BenchmarkCrash(b *testing.B) {
-	bench := optedHost(b, Options{}, func(c *Config) { c.HeartbeatEvery = time.Minute })
+	bench := optedHost(b, Options{})
 	var took []time.Duration
 	for b.Loop() {
 		a, err := bench.run(b.Context(), "echo")

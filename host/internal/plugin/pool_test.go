@@ -16,6 +16,7 @@ func optedHost(t testing.TB, o Options, change ...func(*Config)) *bench {
 	t.Helper()
 	cfg := quick(t)
 	cfg.Options = func(string) Options { return o }
+	cfg.HeartbeatEvery = time.Minute // these tests keep the machine busy
 	for _, f := range change {
 		f(&cfg)
 	}
