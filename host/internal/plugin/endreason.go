@@ -15,6 +15,8 @@ var (
 	errSpent    = errors.New("the plugin was stopped with its job")
 	errRetired  = errors.New("the plugin was stopped by the host")
 
+	errLimit = errors.New("the plugin was stopped at a limit")
+
 	errUsed    = fmt.Errorf("%w: it was for one job", errRetired)
 	errUnused  = fmt.Errorf("%w: it had nothing to do", errRetired)
 	errStrays  = fmt.Errorf("%w: a job left processes behind", errRetired)
@@ -32,6 +34,7 @@ var endReasons = [...]struct {
 	{errDied, "crash"},             // it exited
 	{errCutOff, "cut-off"},         // it ended its session
 	{errWedged, "wedged"},          // it did not answer three checks
+	{errLimit, "limit"},            // see Limits
 	{errPoisoned, "poisoned"},      // a job ignored its cancellation
 	{errSpent, "cancelled"},        // with its only job, which was cancelled
 	{errUsed, "job"},               // after its only job

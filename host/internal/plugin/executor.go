@@ -30,6 +30,13 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 	if err != nil {
 		return nil, err
 	}
+	if o.process != a.Process { // replaced since the job was given to it
+		if err := ev.Moved(o.process); err != nil {
+			o.giveBack(in)
+			return nil, err
+		}
+		a.Process = o.process
+	}
 	begun := beginning{time.Now(), in.conn.child.console.written()}
 	release := in.attribute(a)
 	out, err := h.runIn(ctx, o, in, a, begun, ev)
@@ -52,11 +59,14 @@ func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt,
 		return nil, err
 	}
 	var out map[string]job.Value
-	values, err := in.session.Run(ctx, startOf(ctx, placed), a.Grace, ev)
+	working, allowed := h.allow(ctx, in, placed)
+	values, err := in.session.Run(working, startOf(working, placed), a.Grace, ev)
 	if err != nil {
-		err = h.failure(ctx, o, in, placed, begun, err)
-	} else {
+		err = h.failure(working, o, in, placed, begun, err)
+	}
+	if err = allowed.settle(err); err == nil {
 		out = h.outputs(in, a, values)
+		err = within(a.Process.Policy.Limits, out)
 	}
 	if err := in.takeHome(a, placed, out, err); err != nil {
 		return nil, err
@@ -144,7 +154,7 @@ func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attemp
 		return &job.Failure{Kind: job.ContractBroken, Detail: c.Error(), Cause: err}
 	}
 	if p, ok := errors.AsType[*wire.Problem](err); ok {
-		return problemFailure(a.Process.ID, p)
+		return problemFailure(a.Process.ID, p, in.conn.options.Limits)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -155,7 +165,7 @@ func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attemp
 	return &job.Failure{Kind: job.ContractBroken, Detail: "the job could not be handed to the plugin", Cause: err}
 }
 
-func problemFailure(processID string, p *wire.Problem) error {
+func problemFailure(processID string, p *wire.Problem, l Limits) error {
 	f := &job.Failure{Kind: job.ProcessFailed, Detail: p.Error(), Retryable: p.Retryable}
 	switch p.Kind {
 	case wire.InvalidInput:
@@ -166,6 +176,8 @@ func problemFailure(processID string, p *wire.Problem) error {
 		f.Kind, f.Detail, f.Cause = job.ContractBroken, "the plugin does not know the process that it offers", p
 	case wire.Panicked:
 		f.Detail, f.Cause = "the process crashed inside its plugin", p
+	default:
+		l.blame(f, p.Error())
 	}
 	return f
 }

@@ -171,13 +171,14 @@ func (in *instance) hurry() { in.rushed.Do(func() { close(in.rush) }) }
 func (in *instance) own(retire func(cause error)) {
 	defer close(in.done)
 	in.memoryKills = memoryKills()
+	in.conn.child.notePeak()
 	heart := startHeartbeat(in.conn, in.beat)
-	cause := in.serve(heart.wedged)
+	cause := in.blame(in.serve(heart.wedged))
 	in.shut(cause)
 	retire(cause)
 	expelled := false
-	if !isCrash(cause) {
-		cause = in.drain(cause, heart.wedged)
+	if !isCrash(cause) && in.conn.child.excess.Load() == nil {
+		cause = in.blame(in.drain(cause, heart.wedged))
 		expelled = in.isExpelled()
 	}
 	heart.stop()
@@ -187,6 +188,10 @@ func (in *instance) own(retire func(cause error)) {
 	case errors.Is(cause, errDied), errors.Is(cause, errCutOff):
 		in.conn.enter(StateCrashed, cause)
 		cause = in.awaitDeath(cause)
+		in.conn.kill()
+	case in.conn.child.excess.Load() != nil:
+		in.conn.enter(StateStopping, cause)
+		in.conn.child.notePeak()
 		in.conn.kill()
 	case errors.Is(cause, errWedged):
 		in.conn.enter(StateWedged, cause)
@@ -207,6 +212,7 @@ func (in *instance) own(retire func(cause error)) {
 func (in *instance) beat() {
 	in.memoryKills = memoryKills()
 	in.work.tidy(in.session.Runs)
+	in.conn.child.notePeak()
 }
 
 // vacate removes the directory of an instance that is gone, once its jobs have
@@ -214,6 +220,18 @@ func (in *instance) beat() {
 func (in *instance) vacate() {
 	<-in.left
 	in.work.remove()
+}
+
+// blame returns why the plugin ended: the limit that the host killed it for, or
+// cause.
+func (in *instance) blame(cause error) error {
+	if in.conn.child.group != nil && errors.Is(cause, errCutOff) { // at its death it is known
+		cause = in.awaitDeath(cause)
+	}
+	if x := in.conn.child.excess.Load(); x != nil && isCrash(cause) {
+		return x
+	}
+	return cause
 }
 
 // serve waits for a reason to stop.
@@ -279,7 +297,7 @@ func (c *connection) ending(cause error) ending {
 	defer c.child.mu.Unlock()
 	if ps := c.child.cmd.ProcessState; ps != nil {
 		e.cpu = ps.UserTime() + ps.SystemTime()
-		e.rss = residentOf(ps)
+		e.rss = max(residentOf(ps), c.child.peak)
 		e.code = ps.ExitCode()
 		if ws, ok := ps.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 			e.signal = unix.SignalName(ws.Signal())

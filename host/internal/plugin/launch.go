@@ -25,6 +25,8 @@ import (
 type launcher struct {
 	cfg    *Config
 	runDir string
+	dog    *watchdog
+	groups *groups
 	count  atomic.Int64 // instances started
 
 	ledgers ledgers
@@ -82,7 +84,8 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 		return nil, err
 	}
 	c := &connection{cfg: l.cfg, options: o, log: log, work: work, number: number, ledger: l.ledgers.of(exe.name)}
-	c.child = newChild(exe, &console{log: log}, l.cfg.Env, l.runDir+"/"+strconv.FormatInt(number, 10))
+	c.child = newChild(exe, &console{log: log}, append(o.Limits.environment(), l.cfg.Env...), l.runDir+"/"+strconv.FormatInt(number, 10))
+	c.child.limits, c.child.dog, c.child.groups = o.Limits, l.dog, l.groups
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true
 	c.synced = []*stream{stdout, stderr}
@@ -103,6 +106,9 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 	})
 	c.enter(StateStarting, nil)
 	if err := c.connect(ctx); err != nil {
+		if x := c.child.excess.Load(); x != nil {
+			err = x
+		}
 		c.enter(StateCrashed, err)
 		c.kill()
 		return nil, err
@@ -150,6 +156,9 @@ func (c *connection) identify(ctx context.Context, protocol goplugin.ClientProto
 	}
 	if c.info.Name == "" {
 		return errors.New("has no name in its info")
+	}
+	if err := c.child.exe.keepsTo(c.info); err != nil {
+		return err
 	}
 	c.enter(StateConfiguring, nil)
 	problems, err := c.client.Configure(ctx, nil, wire.Limits{
@@ -223,6 +232,7 @@ func (c *connection) stop(session *wire.Session, term, kill time.Duration) {
 	c.child.stopping = true
 	c.child.mu.Unlock()
 	c.child.noteOffspring()
+	c.child.notePeak()
 	defer time.AfterFunc(term, func() { c.child.signal(syscall.SIGTERM) }).Stop()
 	defer time.AfterFunc(kill, func() { c.child.signal(syscall.SIGKILL) }).Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), term)

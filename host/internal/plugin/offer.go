@@ -123,6 +123,7 @@ func (c *Config) decider(o Options) decision {
 		if o.Isolation != "" {
 			p.Isolation = o.Isolation
 		}
+		p.Limits = o.Limits.Limits
 		if c.Policy != nil {
 			p = c.Policy(id, p)
 		}

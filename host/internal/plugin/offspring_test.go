@@ -32,6 +32,8 @@ func (c confession) Progress(_ float64, message string) {
 
 func (c confession) Log(slog.Level, string, json.RawMessage) {}
 
+func (c confession) Moved(*job.Process) error { return nil }
+
 // confess runs a process until dismiss is called, and returns once it has said
 // which operating-system processes it has.
 func (b *bench) confess(id string, grace time.Duration, in map[string]job.Value) (pids []int, done <-chan error, dismiss func()) {

@@ -1,9 +1,12 @@
 package plugin
 
 import (
+	"cmp"
+	"reflect"
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/trust"
 )
 
 // Options is what the operator decides about one plugin, by its name in the
@@ -12,7 +15,13 @@ type Options struct {
 	// Isolation is how the jobs of its processes are kept apart; empty leaves
 	// it to the author.
 	Isolation job.Isolation
-
+	// AllowBreaking lets a new version take over although it breaks clients of
+	// the last one and its number does not announce that.
+	AllowBreaking bool
+	// Trust says which contents of it may run; empty is trust.Any.
+	Trust trust.Policy
+	// Limits is what each instance, and each attempt in it, may use.
+	Limits Limits
 	// Warm is how many instances are kept started for jobs to come, if its
 	// processes need such: one is enough where jobs share it, where they do not
 	// it is that many with and without a job, and where each has a fresh one,
@@ -42,6 +51,11 @@ func (o Options) poisonGrace(c *Config) time.Duration {
 	}
 	return c.PoisonGrace
 }
+
+// Equal reports whether both decide the same.
+func (o Options) Equal(p Options) bool { return reflect.DeepEqual(o, p) }
+
+func (o Options) policy() trust.Policy { return cmp.Or(o.Trust, trust.Any) }
 
 // optionsOf returns what the operator decides about a plugin.
 func (c *Config) optionsOf(file string) Options {

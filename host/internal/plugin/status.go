@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"geomill/host/internal/plugin/trust"
 )
 
 // State is what a plugin, or one instance of it, does now.
@@ -42,6 +44,13 @@ type Status struct {
 	// Reason says why the newest content of the file is not served, or what
 	// happened last, or what is wrong with a part of it.
 	Reason string
+	Accept string // the command that accepts what is refused, if there is one
+	// Distrust is the refusal, if it is a question of trust.
+	Distrust *trust.Refusal
+	Retry    time.Time // when what is refused is tried again; zero: not before it changes
+	// Available lists the versions side by side in the plugin's directory, the
+	// highest first; empty for a bare file.
+	Available []string
 
 	Processes []ProcessStatus // sorted by id
 	Instances []InstanceStatus
@@ -49,6 +58,7 @@ type Status struct {
 
 	Counters Counters
 	History  []Transition // the last ones, oldest first
+	Previous *Previous    // what a rollback would go back to; nil: there is nothing
 }
 
 // ProcessStatus is one process that a plugin declares.
@@ -73,15 +83,19 @@ func (h *Host) Plugins() []Status {
 	defer h.mu.Unlock()
 	list := make([]Status, 0, len(h.entries))
 	for _, e := range h.entries {
-		list = append(list, e.status(h.launcher.ledgers.of(e.file)))
+		s := e.status(h.launcher.ledgers.of(e.file))
+		if p := h.keep.of(e.file).Previous; p != nil && p.Hash != s.Hash {
+			s.Previous = p
+		}
+		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.File, b.File) })
 	return list
 }
 
 func (e *entry) status(l *ledger) Status {
-	s := Status{Counters: l.counters(), History: l.history(),
-		File: e.file, Path: e.path, Target: e.target, Since: e.since, Reason: e.problem(), State: StateRefused}
+	s := Status{File: e.file, Path: e.path, Target: e.target, Since: e.since, Reason: e.problem(), State: StateRefused,
+		Accept: e.accept, Distrust: e.distrust, Retry: e.retry.at, Available: e.available, Counters: l.counters(), History: l.history()}
 	switch v := e.serving; {
 	case v != nil:
 		v.describe(&s)

@@ -20,6 +20,7 @@ type supervisor struct {
 	options  Options
 	cfg      *Config
 	log      *slog.Logger
+	onCrash  func() // with mu held; set before the first start; nil: nobody listens
 
 	ctx    context.Context // ends with the supervisor
 	cancel context.CancelFunc
@@ -264,6 +265,9 @@ func (s *supervisor) countLocked(in *instance, cause error) {
 // crashedLocked lets others know of a crash that the gate has counted.
 func (s *supervisor) crashedLocked(cause error) {
 	s.crashes++
+	if s.onCrash != nil {
+		s.onCrash()
+	}
 	was := s.held.Swap(&hold{s.gate.until, s.gate.quarantined})
 	attrs := []any{"cause", cause, "crashes", s.crashes, "next_start_in", s.gate.wait(time.Now())}
 	if !s.gate.quarantined {

@@ -24,6 +24,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 func main() {
@@ -35,7 +37,7 @@ func main() {
 		HandshakeConfig:  wire.Handshake,
 		VersionedPlugins: wire.PluginSet(server),
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(o, wire.GRPCServerOptions()...)...)
+			return grpc.NewServer(append(o, append(wire.GRPCServerOptions(), grpc.ChainStreamInterceptor(sessions))...)...)
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true, Level: hclog.Info}),
 	})
@@ -75,6 +77,8 @@ func begin(name string) {
 		if flagged() {
 			hang()
 		}
+	case "glutton":
+		leak(context.Background())
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 	case "taciturn":
@@ -91,6 +95,14 @@ func begin(name string) {
 func flagged() bool {
 	_, err := os.Stat(os.Getenv("CHAOS_FLAG"))
 	return err == nil
+}
+
+// sessions refuses every session of an edition that is said to have none.
+func sessions(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if strings.HasSuffix(info.FullMethod, "/Session") && strings.Contains(edition(), "sessionless") {
+		return status.Error(codes.Unimplemented, "no sessions here")
+	}
+	return handle(srv, s)
 }
 
 func hang() {
@@ -120,6 +132,9 @@ func lifeline() {
 type handler struct{ name string }
 
 func (h handler) Info() wire.Info {
+	if h.name == "fickle" && flagged() {
+		return wire.Info{Name: "somebody-else", Version: edition(), SDK: "test"}
+	}
 	return wire.Info{Name: "chaos", Version: edition(), SDK: "test"}
 }
 
@@ -160,6 +175,9 @@ func (h handler) Processes() []wire.Process {
 		describe("exit-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("swell-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("narrow", wire.Policy{MaxConcurrency: 1}))
+	for _, id := range greedy {
+		list = append(list, describe(id, greedyPolicy(id)))
+	}
 	switch {
 	case strings.HasPrefix(h.name, "liar"):
 		bad := describe("bad", wire.Policy{})
@@ -179,6 +197,9 @@ func describe(id string, p wire.Policy) wire.Process {
 	var d ogc.Process
 	d.ID, d.Version = id, "1.0.0"
 	d.Outputs = map[string]ogc.Output{"out": {Schema: json.RawMessage(`{}`)}}
+	if strings.Contains(edition(), "narrow") {
+		d.Inputs = ogc.Inputs{"x": {Schema: json.RawMessage(`{"type":"number"}`)}}
+	}
 	return wire.Process{Description: d, Policy: p}
 }
 
@@ -243,6 +264,8 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		return file(s)
 	case "look":
 		return look(s)
+	case "leak", "gulp", "spin", "offload", "bomb", "handles", "hugefile", "fill", "bulky", "bulkyfile":
+		return overuse(ctx, id, s, ev)
 	case "shout":
 		fmt.Fprintln(os.Stderr, "plain words")
 		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))
