@@ -11,6 +11,7 @@ import (
 	"geomill/host/internal/api"
 	"geomill/host/internal/callback"
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/trust"
 	"geomill/host/internal/remote"
 	"geomill/host/internal/store"
 )
@@ -128,6 +129,12 @@ type Config struct {
 	// the plugins directory, and about all others, by AllPlugins.
 	PluginConfig map[string]PluginConfig `yaml:"plugin-config"`
 
+	// Trust says which contents of plugins may run, where PluginConfig does not.
+	Trust TrustPolicy `yaml:"trust"`
+	// TrustKeys are public minisign keys, or files that hold some, whose
+	// signatures count where trust is signed.
+	TrustKeys []string `yaml:"trust-keys"`
+
 	// Processes is what the operator decides about single processes, by id,
 	// and about all others, by AllProcesses.
 	Processes map[string]ProcessConfig `yaml:"processes"`
@@ -169,6 +176,8 @@ func Default() Config {
 		CallbackTries:     5,
 
 		MaxListeners: api.DefaultMaxListeners,
+
+		Trust: trust.Any,
 
 		RetainAge: 30 * 24 * time.Hour,
 		MinFree:   store.DefaultMinFree,
@@ -232,6 +241,7 @@ func (c Config) Validate() error {
 	c.validateQueue(fault)
 	c.validateProcesses(fault)
 	c.validatePlugins(fault)
+	c.validateTrust(fault)
 	return errors.Join(faults...)
 }
 

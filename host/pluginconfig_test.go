@@ -11,12 +11,18 @@ import (
 func TestTheOperatorDecidesOverAPluginAndAboveItOverItsProcesses(t *testing.T) {
 	t.Parallel()
 	c := Default()
-	c.PluginConfig = map[string]PluginConfig{AllPlugins: {Isolation: new(job.Exclusive)}, "raster": {Isolation: new(job.PerJob)}}
-	if o := c.options("vector"); o.Isolation != job.Exclusive {
+	c.PluginConfig = map[string]PluginConfig{AllPlugins: {Isolation: new(job.Exclusive), Breaking: new(AllowBreaking)},
+		"raster": {Isolation: new(job.PerJob), Breaking: new(RefuseBreaking)}}
+	if o := c.options("vector"); o.Isolation != job.Exclusive || !o.AllowBreaking {
 		t.Errorf("a plugin without settings of its own: %+v", o)
 	}
-	if o := c.options("raster"); o.Isolation != job.PerJob {
+	if o := c.options("raster"); o.Isolation != job.PerJob || o.AllowBreaking {
 		t.Errorf("one that has some: %+v", o)
+	}
+	c.PluginConfig["raster"] = PluginConfig{Trust: new(TrustPolicy("pinned"))}
+	c.Trust = "tofu"
+	if a, b := c.options("raster"), c.options("vector"); a.Trust != "pinned" || b.Trust != "tofu" {
+		t.Errorf("trust: %+v, %+v", a, b)
 	}
 	c.Processes = map[string]ProcessConfig{"clip": {Isolation: new(job.Shared)}}
 	if p := c.policy("clip", job.Policy{Isolation: job.PerJob}); p.Isolation != job.Shared {
@@ -27,10 +33,33 @@ func TestTheOperatorDecidesOverAPluginAndAboveItOverItsProcesses(t *testing.T) {
 func TestWhatIsWrongWithAPluginIsNamed(t *testing.T) {
 	t.Parallel()
 	c := Default()
-	c.PluginConfig = map[string]PluginConfig{"raster": {Isolation: new(job.Isolation("own"))}}
-	want := `plugin-config.raster.isolation: "own" is not shared, exclusive or job`
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("%v", err)
+	c.PluginConfig = map[string]PluginConfig{"raster": {Isolation: new(job.Isolation("own")), Breaking: new(Breaking("perhaps"))}}
+	for _, want := range []string{
+		`plugin-config.raster.isolation: "own" is not shared, exclusive or job`,
+		`plugin-config.raster.breaking: "perhaps" is not refuse or allow`,
+	} {
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func TestWhatIsWrongWithTrustIsNamed(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]func(*Config){
+		`trust: "blind" is not any, tofu, pinned or signed`:                 func(c *Config) { c.Trust = "blind" },
+		"trust-keys: must name a key":                                       func(c *Config) { c.Trust = "signed" },
+		`trust-keys: "/nowhere/keys" is neither a public key`:               func(c *Config) { c.TrustKeys = []string{"/nowhere/keys"} },
+		`plugin-config.raster.trust: "" is not any, tofu, pinned or signed`: func(c *Config) { c.PluginConfig = map[string]PluginConfig{"raster": {Trust: new(TrustPolicy(""))}} },
+		"trust-keys: must name a key, since trust is signed": func(c *Config) {
+			c.PluginConfig = map[string]PluginConfig{"raster": {Trust: new(TrustPolicy("signed"))}}
+		},
+	} {
+		config := Default()
+		c(&config)
+		if err := config.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
 	}
 }
 

@@ -41,6 +41,8 @@ type ProcessConfig struct {
 	QueueTimeout *time.Duration `yaml:"queue-timeout"`
 	// Deterministic says that equal inputs give equal outputs.
 	Deterministic *bool `yaml:"deterministic"`
+	// Limits is what an attempt may use.
+	Limits AttemptLimits `yaml:"limits"`
 	// Retain is what is kept of its finished jobs.
 	Retain RetainConfig `yaml:"retain"`
 }
@@ -64,6 +66,7 @@ func (c Config) policy(id string, p job.Policy) job.Policy {
 		}
 		override(&p.Deterministic, set.Deterministic)
 		override(&p.Priority, set.Priority)
+		set.Limits.above(&p.Limits)
 		if set.QueueTimeout != nil {
 			p.QueueTimeout = set.QueueTimeout
 		}
@@ -99,6 +102,7 @@ func (c Config) validateProcesses(fault func(key, format string, args ...any)) {
 			}
 		}
 		p.Retain.validate(func(key, format string, args ...any) { fault(at("retain."+key), format, args...) })
+		p.Limits.validate(func(key, format string, args ...any) { fault(at("limits."+key), format, args...) })
 		p.validateQueue(at, fault)
 		for _, n := range []struct {
 			key   string

@@ -48,6 +48,7 @@ var rooms = []room{
 	},
 	{path: "host/internal/job/jobtest", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/store/...", may: []string{"host/internal/job", "sdk/ogc"}},
+	{path: "host/internal/plugin/cgroup"},
 	{path: "host/internal/plugin/...", may: []string{"host/internal/job", "sdk/ogc", "sdk/wire"}},
 	{path: "host/internal/plugin/settings", may: []string{"sdk/schema"}},
 	{path: "host/internal/remote/...", may: []string{"host/internal/job", "sdk/ogc"}},
@@ -65,6 +66,8 @@ var rooms = []room{
 // libraries says where each third-party library may be imported, by the start
 // of its import path. Tests may import what they like.
 var libraries = map[string][]string{
+	"aead.dev/minisign":                   {"host/internal/plugin/..."},
+	"github.com/Masterminds/semver":       {"host/internal/plugin/..."},
 	"github.com/alecthomas/kong":          {"host/cmd/geomill/..."},
 	"github.com/dgraph-io":                {"host/internal/store/..."},
 	"github.com/fsnotify/fsnotify":        {"host/internal/plugin/..."},

@@ -18,7 +18,8 @@ func ScanPlugins(ctx context.Context, c Config, log *slog.Logger) ([]PluginStatu
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	h, err := plugin.New(plugin.Config{
-		Dir: c.Plugins, CacheDir: filepath.Join(data, "cache"), Options: c.options, Env: c.pluginEnv(os.LookupEnv), Log: log,
+		Dir: c.Plugins, CacheDir: filepath.Join(data, "cache"), Env: c.pluginEnv(os.LookupEnv), Log: log,
+		Options: c.options, LockFile: filepath.Join(data, trustFile), TrustKeys: c.TrustKeys,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)

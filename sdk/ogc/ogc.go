@@ -123,6 +123,8 @@ type Exception struct {
 	// What is known of a failed job besides. These members are Geomill's own.
 	Attempt  int      `json:"attempt,omitempty"`  // the one that failed, 1 for the first
 	Timeout  float64  `json:"timeout,omitempty"`  // seconds that it was allowed
+	Limit    string   `json:"limit,omitempty"`    // what was exceeded: memory, cpu, files, processes, output, directory
+	Maximum  float64  `json:"maximum,omitempty"`  // how much of it is allowed: bytes, seconds or a number
 	ExitCode *int     `json:"exitCode,omitempty"` // of the plugin
 	Signal   string   `json:"signal,omitempty"`   // that ended the plugin, such as SIGKILL
 	Stderr   []string `json:"stderr,omitempty"`   // the plugin's last lines, oldest first

@@ -59,6 +59,9 @@ type settings struct {
 	ReferenceTimeout  *time.Duration `help:"Time to fetch all references of a request (1m)." env:"GEOMILL_REFERENCE_TIMEOUT" placeholder:"DURATION"`
 	CallbackTries     *int           `help:"Tries of a callback before it is given up (5)." env:"GEOMILL_CALLBACK_TRIES" placeholder:"N"`
 
+	Trust     *host.TrustPolicy `help:"Contents of plugins that may run: any, tofu, pinned or signed (any)." env:"GEOMILL_TRUST" placeholder:"POLICY"`
+	TrustKeys []string          `help:"Public minisign key, or a file of them, whose signatures count." env:"GEOMILL_TRUST_KEYS" placeholder:"KEY"`
+
 	MaxListeners *int `help:"Clients that may listen to events at once (10000)." env:"GEOMILL_MAX_LISTENERS" placeholder:"N"`
 
 	RetainAge   *time.Duration `help:"Time that finished jobs are kept; 0 for ever (720h)." env:"GEOMILL_RETAIN_AGE" placeholder:"DURATION"`
@@ -116,10 +119,12 @@ func (s settings) load() (host.Config, error) {
 	set(&c.RetainBytes, s.RetainBytes)
 	set(&c.DiskQuota, s.DiskQuota)
 	set(&c.MinFree, s.MinFree)
+	set(&c.Trust, s.Trust)
 	if secret, ok := os.LookupEnv(callbackSecret); ok {
 		c.CallbackSecret = host.Secret(secret)
 	}
 	setList(&c.PluginEnv, s.PluginEnv)
+	setList(&c.TrustKeys, s.TrustKeys)
 	setList(&c.Compat, s.Compat)
 	setList(&c.ReferenceSchemes, s.ReferenceSchemes)
 	setList(&c.ReferenceAllow, s.ReferenceAllow)

@@ -71,10 +71,11 @@ var every = map[string]string{
 	"callback-tries": "7", "max-listeners": "7", "tombstone": "7s", "log-max-bytes": "77777",
 	"retain-age": "7h", "retain-count": "7", "retain-bytes": "7", "disk-quota": "7", "min-free": "7",
 	"queue-limit-per-caller": "7", "queue-timeout": "7s", "caller-header": "X-Caller",
+	"trust": "tofu", "trust-keys": "RWR25mriwA2XhDhlRk/nr90EXnH8Nph1zPXkCF60FvlIAAD83I1xkYek",
 }
 
 // lists are the keys with a list of values.
-var lists = []string{"plugin-env", "compat", "trusted-proxies", "cors-origins", "reference-schemes", "reference-allow", "reference-deny"}
+var lists = []string{"plugin-env", "compat", "trusted-proxies", "cors-origins", "reference-schemes", "reference-allow", "reference-deny", "trust-keys"}
 
 // fileOnly are the fields of the configuration that no flag sets.
 var fileOnly = []string{"Title", "Description", "CallbackSecret", "PluginConfig", "Processes"}

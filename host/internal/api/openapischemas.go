@@ -93,6 +93,8 @@ func schemaDocs(version string) object {
 			}, "message")},
 			"attempt":  object{"type": "integer", "minimum": 1, "description": "The attempt that failed."},
 			"timeout":  object{"type": "number", "description": "How long the attempt was allowed to take, in seconds."},
+			"limit":    object{"type": "string", "description": "What was exceeded: memory, cpu, files, processes, output or directory."},
+			"maximum":  object{"type": "number", "description": "How much of it is allowed: bytes, seconds or a number."},
 			"exitCode": object{"type": "integer", "description": "The exit code of the plugin."},
 			"signal":   object{"type": "string", "description": "The signal that ended the plugin."},
 			"stderr":   object{"type": "array", "items": word(), "description": "The last lines that the plugin wrote."},

@@ -56,6 +56,7 @@ type UnavailableError struct {
 	ProcessID  string
 	Reason     string        // for clients
 	RetryAfter time.Duration // zero when nobody knows
+	Passing    bool          // it ends by itself so soon that a job may wait for it in the queue
 }
 
 func (e *UnavailableError) Error() string {
@@ -78,6 +79,7 @@ const (
 	Vanished       FailureKind = "vanished" // the process is no longer offered
 	OutOfSpace     FailureKind = "space"    // the disk has no room for the outputs
 	WaitedTooLong  FailureKind = "queue"    // it did not start in the time it may wait
+	LimitExceeded  FailureKind = "limit"    // it used more than the operator allows
 )
 
 // Failure is how an attempt failed. Detail and Faults, whose pointers are within
@@ -86,13 +88,17 @@ type Failure struct {
 	Kind      FailureKind
 	Detail    string
 	Faults    []ogc.Fault
-	Retryable bool // the process asked to be run again later
+	Retryable bool // the process asked to be run again later, or a limit was perhaps reached by another job
 	Cause     error
 	// Crash is set when the attempt's instance came to an unwanted end.
 	Crash *Crash
 	// Allowed is how long the attempt was allowed to take, if that is why it
 	// failed.
 	Allowed time.Duration
+	// Limit is what was exceeded, if that is why it failed, and Maximum how much
+	// of it is allowed: bytes, seconds or a number; zero when nobody knows.
+	Limit   LimitName
+	Maximum float64
 }
 
 // Crash is how an instance ended, as clients may know it.

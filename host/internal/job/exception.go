@@ -27,6 +27,7 @@ const (
 	TypeProcessUnavailable = problemType + "process-unavailable"
 	TypeOutOfSpace         = problemType + "out-of-space"
 	TypeReference          = problemType + "reference-not-fetched"
+	TypeLimitExceeded      = problemType + "limit-exceeded"
 	TypeInternal           = problemType + "internal"
 )
 
@@ -56,6 +57,8 @@ func (k FailureKind) known() known {
 		return known{TypeOutOfSpace, "Insufficient storage", 507}
 	case Vanished:
 		return known{TypeProcessVanished, "Process is no longer offered", 500}
+	case LimitExceeded:
+		return known{TypeLimitExceeded, "Limit exceeded", 500}
 	case WaitedTooLong:
 		return known{TypeQueueTimeout, "Job waited too long", 503}
 	}
@@ -109,7 +112,8 @@ func timedOut(allowed time.Duration, cause error) *Failure {
 
 func (f *Failure) exception() ogc.Exception {
 	k := f.Kind.known()
-	e := ogc.Exception{Type: k.uri, Title: k.title, Status: k.status, Detail: f.Detail, Timeout: f.Allowed.Seconds()}
+	e := ogc.Exception{Type: k.uri, Title: k.title, Status: k.status, Detail: f.Detail, Timeout: f.Allowed.Seconds(),
+		Limit: string(f.Limit), Maximum: f.Maximum}
 	for _, fault := range f.Faults { // the process knows places within its inputs
 		fault.Pointer = "/inputs/" + escape(fault.Input) + fault.Pointer
 		e.Errors = append(e.Errors, fault)

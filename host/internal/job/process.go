@@ -34,6 +34,7 @@ type Policy struct {
 	Deterministic  bool           `json:"deterministic,omitempty"`
 	Priority       Priority       `json:"priority,omitempty"`     // of jobs that ask for none
 	QueueTimeout   *time.Duration `json:"queueTimeout,omitempty"` // longest wait for the first start, 0 for ever; nil: the host's
+	Limits         Limits         `json:"limits,omitzero"`
 }
 
 // Process is a process that can be executed: its description, ready to check

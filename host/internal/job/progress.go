@@ -129,6 +129,9 @@ func (u *running) latest(j Job) Job {
 	if r := u.report.Load(); r != nil {
 		j.Progress, j.Message = r.progress, r.message
 	}
+	if p := u.moved.Load(); p != nil {
+		j.Plugin = p.Plugin
+	}
 	return j
 }
 

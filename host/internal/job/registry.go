@@ -30,6 +30,9 @@ type running struct {
 	report  atomic.Pointer[report]
 	log     *slog.Logger
 
+	order Order                   // of the attempt; set before it
+	moved atomic.Pointer[Process] // not nil: what runs the attempt rather than what it was begun for
+
 	onProgress func() // nil when no subscriber waits for it; set before the attempt
 
 	job   *Job                  // as of its start; set before the attempt

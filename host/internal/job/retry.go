@@ -38,6 +38,11 @@ func (f *Failure) retryCause() FailureKind {
 		return HostDied
 	case OutOfMemory, TimedOut:
 		return f.Kind
+	case LimitExceeded: // of a job alone, which would exceed it again, or of an instance that it shared
+		if f.Retryable {
+			return PluginDied
+		}
+		return ""
 	}
 	if f.Retryable {
 		return ProcessFailed

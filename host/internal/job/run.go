@@ -35,7 +35,10 @@ func (s *Service) runSync(ctx context.Context, p *Process, id string, o Order) (
 	}
 	now := s.Now()
 	j := Job{ID: id, ProcessID: p.ID, Plugin: p.Plugin, Sync: true, Status: ogc.Running, Attempt: 1, Created: now, Started: now, Updated: now}
-	outputs, err := s.attempt(ctx, j, o, p, &running{id: id, log: s.Logger})
+	u := &running{id: id, log: s.Logger}
+	outputs, err := s.attempt(ctx, j, o, p, u)
+	p = u.ranBy(p)
+	j.Plugin = p.Plugin
 	if err != nil {
 		s.removeDir(id)
 		return nil, s.syncFailure(ctx, j, err)
@@ -155,6 +158,11 @@ func (s *Service) attempt(ctx context.Context, j Job, o Order, p *Process, u *ru
 	if err != nil {
 		return nil, err
 	}
+	if inputs == nil {
+		inputs = map[string]Value{} // Moved may add to them
+	}
+	u.order = o
+	u.order.Inputs = inputs
 	a := Attempt{JobID: j.ID, Number: j.Attempt, Process: p, Inputs: inputs, Outputs: o.wanted(), JobDir: filepath.Dir(dir), Dir: dir, Grace: s.Grace,
 		Console: u.keptConsole()}
 	if j.Retries > 0 { // else there is no other attempt to find it

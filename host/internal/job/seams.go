@@ -212,4 +212,8 @@ type Events interface {
 	Progress(percent float64, message string)
 	// Log takes one line; fields is a JSON object or nil.
 	Log(level slog.Level, message string, fields json.RawMessage)
+	// Moved says, before the attempt starts, that another version of its
+	// process runs it, as that was replaced meanwhile. It may add inputs to
+	// those of the attempt. The attempt ends with the error, if there is one.
+	Moved(p *Process) error
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
+
+	"geomill/host/internal/plugin/trust"
 )
 
 // maxProcesses is how many processes one plugin may offer.
@@ -19,17 +22,22 @@ type version struct {
 	clashes     map[string]string // id to the file that offers it already
 	sup         *supervisor
 	admitted    time.Time
+
+	back    string                // hash of the kept version to go back to, or empty
+	trial   atomic.Pointer[trial] // not nil: it has taken over not long ago
+	failing chan<- struct{}       // told when it has lost its trial
 }
 
 // admit opens, hashes and describes a candidate; the plugin is started only if
-// its hash is not known yet. The last content of a plugin that is replaced
-// goes on serving unless all of the new one is right.
+// its hash is not known yet, and never before it is trusted. The last content
+// of a plugin that is replaced goes on serving unless all of the new one is
+// right.
 func (h *Host) admit(ctx context.Context, c candidate, replaces bool) (*version, error) {
 	exe, err := openExecutable(c, h.uid, func(id identity) string { return h.cache.hash(c.path, id) })
 	if err != nil {
-		return nil, err
+		return nil, mayPass(err)
 	}
-	v, err := h.admitExecutable(ctx, exe, replaces)
+	v, err := h.admitExecutable(ctx, exe, c, replaces)
 	if err != nil {
 		exe.close()
 		return nil, err
@@ -37,16 +45,24 @@ func (h *Host) admit(ctx context.Context, c candidate, replaces bool) (*version,
 	return v, nil
 }
 
-func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bool) (*version, error) {
+func (h *Host) admitExecutable(ctx context.Context, exe *executable, c candidate, replaces bool) (*version, error) {
 	o := h.cfg.optionsOf(exe.name)
+	pin, err := h.judge(exe, o.policy())
+	if err != nil {
+		return nil, err
+	}
 	d, known := h.cache.describe(exe.hash)
-	var err error
 	if known {
-		o, err = h.cfg.settle(exe.name, d.Info.SettingsSchema, o)
+		if o, err = h.cfg.settle(exe.name, d.Info.SettingsSchema, o); err != nil {
+			err = passing{err} // a file or a variable may be mended
+		}
 	} else {
 		d, o, err = h.interrogate(ctx, exe, o)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := c.agrees(d.Info); err != nil {
 		return nil, err
 	}
 	list, refused := processesOf(d, exe.hash, h.cfg.decider(o))
@@ -56,12 +72,34 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bo
 	if len(list) == 0 {
 		return nil, errors.New("offers no process")
 	}
+	o.Limits = o.Limits.withFile(list)
 	h.cache.put(exe.path, exe.id, exe.hash, d)
-	v := &version{exe: exe, description: d, refused: refused, sup: newSupervisor(h.launcher, exe, o), admitted: time.Now()}
+	if err := h.accept(exe.name, pin, d, o.policy()); err != nil {
+		return nil, passing{err}
+	}
+	exe.info = d.Info
+	v := &version{exe: exe, description: d, refused: refused, sup: newSupervisor(h.launcher, exe, o), admitted: time.Now(),
+		failing: h.failing}
+	v.sup.onCrash = v.crashed
 	for _, p := range list {
 		v.offers = append(v.offers, newOffer(p, v.sup))
 	}
 	return v, nil
+}
+
+// accept writes down what is admitted. Where that decides nothing, a disk that
+// is full keeps no plugin from serving.
+func (h *Host) accept(file string, pin trust.Pin, d description, policy trust.Policy) error {
+	if h.scan {
+		return nil
+	}
+	pin.Name, pin.Version = d.Info.Name, d.Info.Version
+	err := h.lock.Record(file, pin)
+	if err != nil && policy == trust.Any {
+		h.log.Warn("content of plugin is not written down", "plugin", file, "error", err)
+		return nil
+	}
+	return err
 }
 
 // interrogate starts a plugin once to ask what it is and offers, and whether it
@@ -71,7 +109,7 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, replaces bo
 func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, Options, error) {
 	conn, err := h.launcher.dial(ctx, exe, o)
 	if err != nil {
-		return description{}, o, err
+		return description{}, o, passing{err}
 	}
 	asking, cancel := context.WithTimeout(ctx, h.cfg.ConnectTimeout)
 	defer cancel()
@@ -84,7 +122,7 @@ func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (des
 	}
 	if err != nil {
 		conn.kill()
-		return description{}, o, err
+		return description{}, o, passing{err}
 	}
 	conn.stop(nil, h.cfg.TermAfter, h.cfg.KillAfter)
 	return description{Info: conn.info, Processes: list}, conn.options, nil

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"geomill/host/internal/plugin/cgroup"
 	"geomill/sdk/wire"
 
 	"github.com/hashicorp/go-plugin/runner"
@@ -40,8 +41,12 @@ type child struct {
 	exe     *executable
 	console *console
 	env     []string // beyond what go-plugin asks for
-	dir     string   // private to the instance, removed with it
-	mark    string   // in the environment of all that it starts
+	limits  Limits
+	dog     *watchdog // sees to limits
+	groups  *groups
+	group   *cgroup.Group // nil: none
+	dir     string        // private to the instance, removed with it
+	mark    string        // in the environment of all that it starts
 
 	cmd       *exec.Cmd
 	lifeline  *os.File // when it closes, the plugin ends
@@ -58,6 +63,9 @@ type child struct {
 	killed   bool      // by SIGKILL, perhaps before there was a process
 	reaped   bool
 	stopping bool // go-plugin's Kill waits instead of killing
+
+	excess atomic.Pointer[excess] // why the host killed it, if it used too much
+	peak   int64                  // largest resident size seen, bytes; guarded by mu
 
 	waitErr   error // valid after exited
 	dialError atomic.Pointer[error]
@@ -122,7 +130,7 @@ func (c *child) Start(ctx context.Context) error {
 	if err == nil {
 		c.cmd.Stdout, c.cmd.Stderr = outW, errW
 		c.cmd.ExtraFiles = []*os.File{lifeR, file}
-		err = c.exec(ctx)
+		err = c.execGrouped(ctx)
 	}
 	if err != nil {
 		for _, f := range []*os.File{outR, errR, lifeW} {
@@ -137,6 +145,9 @@ func (c *child) Start(ctx context.Context) error {
 	readers.Go(c.readStdout)
 	readers.Go(c.readers[1].run)
 	go c.wait(&readers)
+	if c.limits.watched() {
+		c.dog.guard(c, c.limits)
+	}
 	return nil
 }
 
@@ -168,10 +179,16 @@ func (c *child) begin(cmd *exec.Cmd) error {
 		return errKilled
 	}
 	err := cmd.Start()
-	if err == nil {
-		c.cmd = cmd
+	if err != nil {
+		return err
 	}
-	return err
+	if err := c.limits.impose(cmd.Process.Pid); err != nil {
+		_ = cmd.Process.Kill() // it has not been told anything yet
+		_ = cmd.Wait()
+		return err
+	}
+	c.cmd = cmd
+	return nil
 }
 
 func explainExec(err error) error {
@@ -206,8 +223,10 @@ func (c *child) wait(readers *sync.WaitGroup) {
 	c.reaped = true
 	c.mu.Unlock()
 	c.lifeline.Close()
+	c.emptyGroup()
 	close(c.exited)
 	c.huntOffspring()
+	c.closeGroup()
 
 	read := make(chan struct{})
 	go func() {

@@ -22,6 +22,15 @@ type Config struct {
 	// CacheDir keeps what is known about plugins between starts of the host;
 	// empty keeps nothing.
 	CacheDir string
+	// KeepDir keeps the previous version of each plugin, to go back to; empty
+	// keeps none.
+	KeepDir string
+	// LockFile keeps which contents of plugins are accepted; empty keeps that
+	// no longer than the host runs.
+	LockFile string
+	// TrustKeys are public minisign keys, or files that hold some, whose
+	// signatures count where Options.Trust is trust.Signed.
+	TrustKeys []string
 	// RunDir is a private directory (0700) for sockets, with a short path.
 	// Default: geomill-UID in the system's directory for temporary files, or
 	// in /tmp when that one's path is too long.
@@ -36,8 +45,8 @@ type Config struct {
 	// wishes; nil takes every wish.
 	Policy func(processID string, wish job.Policy) job.Policy
 	// Options is what the operator decides about a plugin, by its name in Dir;
-	// nil decides nothing. It may answer otherwise later: an admitted version
-	// keeps the answer that it was admitted with.
+	// nil decides nothing. It and Policy may answer otherwise later: an admitted
+	// version keeps the answers that it was admitted with, until Reconfigure.
 	Options func(file string) Options
 	// LookupEnv finds the environment variables that settings refer to; nil takes
 	// the host's own.
@@ -77,6 +86,9 @@ type Config struct {
 	MaxStartWait  time.Duration // how much backoff a job waits for rather than being refused (1 s)
 	SlotWait      time.Duration // how long a job waits when its process or instance is at its limit (30 s)
 
+	Idle        time.Duration // see Options.Idle (5 min)
+	PoisonGrace time.Duration // see Options.PoisonGrace (30 s)
+
 	DrainTimeout time.Duration // for the jobs of an instance that is to end (15 min)
 	TermAfter    time.Duration // from asking an instance to end to SIGTERM (2 s)
 	KillAfter    time.Duration // ... and to SIGKILL (5 s)
@@ -88,6 +100,11 @@ type Config struct {
 	Settle       time.Duration // how long a new file must not have changed (0.5 s)
 	RescanEvery  time.Duration // (30 s)
 	ReadyTimeout time.Duration // until Ready although a plugin hangs (15 s)
+	// TrialTime is how long a version that has taken over from another must not
+	// crash twice, or else that one is back (30 s).
+	TrialTime  time.Duration
+	RetryFirst time.Duration // until a plugin that could not be started is tried again, then doubled (30 s)
+	RetryMax   time.Duration // (10 min)
 }
 
 // prepare checks the configuration and fills in the defaults.
@@ -113,7 +130,7 @@ func (c *Config) prepare() error {
 	if c.RunDir == "" {
 		c.RunDir = defaultRunDir()
 	}
-	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.RunDir, &c.WorkDir} {
+	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.LockFile, &c.KeepDir, &c.RunDir, &c.WorkDir} {
 		if *dir == "" {
 			continue
 		}
@@ -145,6 +162,8 @@ func (c *Config) fill() {
 		{&c.QuarantineFor, 5 * time.Minute},
 		{&c.MaxStartWait, time.Second},
 		{&c.SlotWait, 30 * time.Second},
+		{&c.Idle, 5 * time.Minute},
+		{&c.PoisonGrace, 30 * time.Second},
 		{&c.DrainTimeout, 15 * time.Minute},
 		{&c.TermAfter, 2 * time.Second},
 		{&c.KillAfter, 5 * time.Second},
@@ -153,6 +172,9 @@ func (c *Config) fill() {
 		{&c.Settle, 500 * time.Millisecond},
 		{&c.RescanEvery, 30 * time.Second},
 		{&c.ReadyTimeout, 15 * time.Second},
+		{&c.TrialTime, 30 * time.Second},
+		{&c.RetryFirst, 30 * time.Second},
+		{&c.RetryMax, 10 * time.Minute},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.fallback

@@ -35,6 +35,7 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 		return nil, err
 	}
 	if err := c.configure(ctx); err != nil {
+		c.enter(StateCrashed, err)
 		c.kill()
 		return nil, err
 	}
@@ -50,6 +51,7 @@ func (c *connection) configure(ctx context.Context) error {
 			return err
 		}
 	}
+	c.enter(StateConfiguring, nil)
 	own := c.options.settled
 	c.child.console.secrets.Store(own)
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)

@@ -34,10 +34,16 @@ func (h *Host) lostFailure(in *instance, a job.Attempt, began int, err error) er
 	select {
 	case <-in.done:
 	case <-wait.C:
+		if x := in.conn.child.excess.Load(); x != nil {
+			return x.of(a, err)
+		}
 		cause := cmp.Or(context.Cause(in.serving), errCutOff)
 		return &job.Failure{Kind: job.PluginDied, Detail: cause.Error(), Cause: err, Crash: &job.Crash{}}
 	}
 	e := &in.ending
+	if x, ok := errors.AsType[*excess](e.cause); ok {
+		return x.of(a, fmt.Errorf("%w: %w", e.report(), err))
+	}
 	f := &job.Failure{Kind: job.PluginDied, Detail: e.detail(), Cause: fmt.Errorf("%w: %w", e.report(), err)}
 	if !e.crashed() {
 		return f // the host ended it, for what is no doing of this job
@@ -45,6 +51,11 @@ func (h *Host) lostFailure(in *instance, a job.Attempt, began int, err error) er
 	f.Crash = &job.Crash{}
 	if errors.Is(e.cause, errMemory) {
 		f.Kind = job.OutOfMemory
+		if most := in.conn.options.Limits.Memory; most > 0 && e.signal != "SIGKILL" { // it could reserve no more
+			f.Limit, f.Maximum = job.LimitMemory, float64(most)
+		}
+	} else {
+		in.conn.options.Limits.blame(f, strings.Join(in.conn.child.console.lastWords(began), "\n"))
 	}
 	if errors.Is(e.cause, errMemory) || errors.Is(e.cause, errDied) { // else the host ended it in the end
 		f.Crash.Signal = e.signal

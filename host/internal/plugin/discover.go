@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
+
+	"geomill/host/internal/plugin/trust"
 )
 
 // identity tells one content of a file from another without reading it.
@@ -32,10 +36,23 @@ func identify(fi fs.FileInfo) identity {
 // candidate is a file in the plugins directory that may be a plugin.
 type candidate struct {
 	file   string // name in the directory
-	path   string // of that name, absolute
+	path   string // of the file, absolute
 	target string // what a symbolic link leads to, else empty
 	id     identity
+	signed identity // the signature beside it
+
+	version   string   // name of its version directory; empty for a bare file
+	available []string // all version directories beside it, the highest first
 }
+
+// sighting tells whether a candidate is the one seen before: the same content
+// in another version directory is another.
+type sighting struct {
+	path string
+	id   identity
+}
+
+func (c candidate) sighting() sighting { return sighting{c.path, c.id} }
 
 // opens returns the path of the regular file behind the candidate.
 func (c candidate) opens() string {
@@ -48,14 +65,27 @@ func (c candidate) opens() string {
 // skip is a file in the plugins directory that is not started, and why.
 type skip struct {
 	candidate
+	unfit *unfit
+}
+
+// unfit is the error that a file must not be started as it is.
+type unfit struct {
 	reason string
+	fix    string // the command that changes it; empty if none does
+}
+
+func (u *unfit) Error() string {
+	if u.fix == "" {
+		return u.reason
+	}
+	return u.reason + ": " + u.fix
 }
 
 // discover lists a plugins directory, sorted by file name. Files that nobody
-// can have meant as a plugin (directories, names that begin with a dot or end
-// in .tmp) are left out without a word; other refusals are listed. The service
-// user is uid. It fails when the directory cannot be read or is open to
-// writers who are not to be trusted.
+// can have meant as a plugin (directories without versions, names that begin
+// with a dot or end in .tmp, signatures) are left out without a word; other
+// refusals are listed. The service user is uid. It fails when the directory
+// cannot be read or is open to writers who are not to be trusted.
 func discover(dir string, uid int) ([]candidate, []skip, error) {
 	fi, err := os.Stat(dir)
 	if err != nil {
@@ -74,10 +104,18 @@ func discover(dir string, uid int) ([]candidate, []skip, error) {
 		if ignored(e.Name()) {
 			continue
 		}
-		c, reason := examine(dir, e, uid)
+		c := candidate{file: e.Name(), path: filepath.Join(dir, e.Name())}
+		wrong := misnamed(e.Name())
 		switch {
-		case reason != "":
-			skips = append(skips, skip{c, reason})
+		case wrong != nil:
+		case e.IsDir():
+			c, wrong = examineVersions(c, uid)
+		default:
+			c, wrong = examine(c, uid)
+		}
+		switch {
+		case wrong != nil:
+			skips = append(skips, skip{c, wrong})
 		case c.file != "":
 			found = append(found, c)
 		}
@@ -85,58 +123,83 @@ func discover(dir string, uid int) ([]candidate, []skip, error) {
 	return found, skips, nil
 }
 
-// ignored reports whether a name in the plugins directory is never a plugin.
-func ignored(name string) bool {
-	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".tmp")
+// misnamed refuses names that cannot be written down or told to people as they
+// are.
+func misnamed(name string) *unfit {
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.HasPrefix(name, "-") {
+		return &unfit{reason: fmt.Sprintf("its name %q begins with - or has characters that are not printed: rename it", name)}
+	}
+	return nil
 }
 
-// examine looks at one directory entry. A candidate without a file name is to
-// be passed over in silence.
-func examine(dir string, e fs.DirEntry, uid int) (candidate, string) {
-	c := candidate{file: e.Name(), path: filepath.Join(dir, e.Name())}
-	if e.Type()&fs.ModeSymlink != 0 {
-		target, err := filepath.EvalSymlinks(c.path)
-		if err != nil {
-			return c, "symbolic link leads nowhere: " + reasonOf(err)
+// ignored reports whether a name is never a plugin, nor a version of one.
+func ignored(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".tmp") ||
+		strings.HasSuffix(name, trust.SignatureSuffix) || name == trust.SumsFile
+}
+
+// examine looks at the file of a candidate. One without a file name is to be
+// passed over in silence.
+func examine(c candidate, uid int) (candidate, *unfit) {
+	fi, err := os.Lstat(c.path)
+	if err == nil && fi.Mode()&fs.ModeSymlink != 0 {
+		if c.target, err = filepath.EvalSymlinks(c.path); err != nil {
+			return c, &unfit{reason: "symbolic link leads nowhere: " + reasonOf(err)}
 		}
-		c.target = target
+		fi, err = os.Stat(c.target)
 	}
-	fi, err := os.Stat(c.opens())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return candidate{}, "" // removed since the directory was read
+		return candidate{}, nil // removed since the directory was read
 	case err != nil:
-		return c, "cannot be read: " + reasonOf(err)
+		return c, &unfit{reason: "cannot be read: " + reasonOf(err)}
 	case fi.IsDir():
-		return candidate{}, ""
+		return candidate{}, nil
 	}
-	c.id = identify(fi)
+	c.id, c.signed = identify(fi), signatureOf(c.path)
 	if c.target != "" {
 		if parent, err := os.Stat(filepath.Dir(c.target)); err == nil && parent.Mode().Perm()&0o002 != 0 {
-			return c, fmt.Sprintf("%s is writable by everyone: chmod o-w %s", filepath.Dir(c.target), filepath.Dir(c.target))
+			return c, &unfit{filepath.Dir(c.target) + " is writable by everyone", "chmod o-w " + trust.Word(filepath.Dir(c.target))}
 		}
 	}
 	return c, refusal(c.opens(), fi, uid)
 }
 
+// signatureOf identifies the file that would sign the one at path.
+func signatureOf(path string) identity {
+	for _, name := range []string{path, filepath.Join(filepath.Dir(path), trust.SumsFile)} {
+		if fi, err := os.Stat(name + trust.SignatureSuffix); err == nil {
+			return identify(fi)
+		}
+	}
+	return identity{}
+}
+
 // refusal says why a file must not be started as a plugin by the service user
-// uid, in words that tell a person what to do. Empty means it may.
-func refusal(path string, fi fs.FileInfo, uid int) string {
-	mode := fi.Mode()
+// uid; nil means it may.
+func refusal(path string, fi fs.FileInfo, uid int) *unfit {
+	switch {
+	case !fi.Mode().IsRegular():
+		return &unfit{reason: "not a regular file"}
+	case fi.Mode().Perm()&0o111 == 0:
+		return &unfit{"not executable", "chmod +x " + trust.Word(path)}
+	case fi.Size() == 0:
+		return &unfit{reason: "empty file"}
+	}
+	return exposed(path, fi, uid)
+}
+
+// exposed says who else may change a file or directory that only root and the
+// service user uid should.
+func exposed(path string, fi fs.FileInfo, uid int) *unfit {
 	owner := ownerOf(fi)
 	switch {
-	case !mode.IsRegular():
-		return "not a regular file"
-	case mode.Perm()&0o111 == 0:
-		return "not executable: chmod +x " + path
-	case mode.Perm()&0o022 != 0:
-		return "writable by group or others: chmod go-w " + path
+	case fi.Mode().Perm()&0o022 != 0:
+		return &unfit{"writable by group or others", "chmod go-w " + trust.Word(path)}
 	case owner != 0 && owner != uid:
-		return fmt.Sprintf("owned by user %d, not by root or the user of the service (%d): chown %d %s", owner, uid, uid, path)
-	case fi.Size() == 0:
-		return "empty file"
+		return &unfit{fmt.Sprintf("owned by user %d, not by root or the user of the service (%d)", owner, uid), fmt.Sprintf("chown %d %s", uid, trust.Word(path))}
 	}
-	return ""
+	return nil
 }
 
 func ownerOf(fi fs.FileInfo) int {

@@ -41,7 +41,10 @@ func TestRefusalNamesWhatToDo(t *testing.T) {
 		{"socket", fakeFile{0o755 | fs.ModeSocket, 1000, 1}, "not a regular file"},
 		{"empty", fakeFile{0o755, 1000, 0}, "empty file"},
 	} {
-		got := refusal("/plugins/p", c.file, 1000)
+		got := ""
+		if unfit := refusal("/plugins/p", c.file, 1000); unfit != nil {
+			got = unfit.Error()
+		}
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
@@ -78,7 +81,7 @@ func TestDiscoverListsCandidatesAndWhatWasMeantAsOne(t *testing.T) {
 		}
 	}
 	for _, s := range skips {
-		skipped = append(skipped, s.file+": "+s.reason)
+		skipped = append(skipped, s.file+": "+s.unfit.Error())
 	}
 	if got := strings.Join(names, " "); got != "a b link" {
 		t.Errorf("found %q", got)
@@ -106,7 +109,7 @@ func TestDirectoryThatAnyoneCanWriteToIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, skips, err := discover(other, os.Geteuid())
-	if err != nil || len(skips) != 1 || !strings.Contains(skips[0].reason, "writable by everyone") {
+	if err != nil || len(skips) != 1 || !strings.Contains(skips[0].unfit.Error(), "writable by everyone") {
 		t.Errorf("a link into it: %v, %v", skips, err)
 	}
 }

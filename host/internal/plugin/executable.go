@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"geomill/sdk/wire"
 )
 
 // errChanged says that a file is no longer the one that was hashed.
@@ -20,7 +22,8 @@ type executable struct {
 	name string // file name in the plugins directory
 	path string
 	id   identity
-	hash string // SHA-256, hexadecimal
+	hash string    // SHA-256, hexadecimal
+	info wire.Info // what the plugin said it is when it was admitted; zero before
 
 	mu   sync.Mutex
 	file *os.File // nil once closed
@@ -47,8 +50,8 @@ func (e *executable) verify(c candidate, uid int, hashOf func(identity) string) 
 	if err != nil {
 		return fmt.Errorf("open plugin: %w", err)
 	}
-	if reason := refusal(c.opens(), fi, uid); reason != "" {
-		return errors.New(reason)
+	if unfit := refusal(c.opens(), fi, uid); unfit != nil {
+		return unfit
 	}
 	if e.id = identify(fi); e.id != c.id {
 		return errChanged
@@ -99,6 +102,14 @@ func (e *executable) unchanged() error {
 		err = errChanged
 	}
 	return err
+}
+
+// keepsTo fails when the plugin says it is another than when it was admitted.
+func (e *executable) keepsTo(info wire.Info) error {
+	if was := e.info; was.Name != "" && (was.Name != info.Name || was.Version != info.Version) {
+		return fmt.Errorf("says it is %s %s, but was admitted as %s %s", info.Name, info.Version, was.Name, was.Version)
+	}
+	return nil
 }
 
 // duplicate returns a descriptor of the hashed file for one start.

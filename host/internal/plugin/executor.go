@@ -30,6 +30,13 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 	if err != nil {
 		return nil, err
 	}
+	if o.process != a.Process { // replaced since the job was given to it
+		if err := ev.Moved(o.process); err != nil {
+			o.giveBack(in)
+			return nil, err
+		}
+		a.Process = o.process
+	}
 	begun := beginning{time.Now(), in.conn.child.console.written()}
 	release := in.attribute(a)
 	out, err := h.runIn(ctx, o, in, a, begun, ev)
@@ -52,12 +59,15 @@ func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt,
 		return nil, err
 	}
 	var out map[string]job.Value
+	working, allowed := h.allow(ctx, in, placed)
 	own := in.conn.options.settled
-	values, err := in.session.Run(ctx, startOf(ctx, placed), a.Grace, discreet(ev, own))
+	values, err := in.session.Run(working, startOf(working, placed), a.Grace, discreet(ev, own))
 	if err != nil {
-		err = h.failure(ctx, o, in, placed, begun, conceal(err, own))
-	} else {
+		err = h.failure(working, o, in, placed, begun, conceal(err, own))
+	}
+	if err = allowed.settle(err); err == nil {
 		out = h.outputs(in, a, values)
+		err = within(a.Process.Policy.Limits, out)
 	}
 	if err := in.takeHome(a, placed, out, err); err != nil {
 		return nil, err
@@ -82,7 +92,7 @@ func (h *Host) borrow(ctx context.Context, id string) (*offer, *instance, error)
 			return nil, nil, err
 		}
 		if h.routes.Load().byID[id] == o {
-			return nil, nil, &job.UnavailableError{ProcessID: id, Reason: u.Reason, RetryAfter: u.RetryAfter}
+			return nil, nil, &job.UnavailableError{ProcessID: id, Reason: u.Reason, RetryAfter: u.RetryAfter, Passing: u.Passing}
 		}
 	}
 }
@@ -145,7 +155,7 @@ func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attemp
 		return &job.Failure{Kind: job.ContractBroken, Detail: c.Error(), Cause: err}
 	}
 	if p, ok := errors.AsType[*wire.Problem](err); ok {
-		return problemFailure(a.Process.ID, p)
+		return problemFailure(a.Process.ID, p, in.conn.options.Limits)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -156,7 +166,7 @@ func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attemp
 	return &job.Failure{Kind: job.ContractBroken, Detail: "the job could not be handed to the plugin", Cause: err}
 }
 
-func problemFailure(processID string, p *wire.Problem) error {
+func problemFailure(processID string, p *wire.Problem, l Limits) error {
 	f := &job.Failure{Kind: job.ProcessFailed, Detail: p.Error(), Retryable: p.Retryable}
 	switch p.Kind {
 	case wire.InvalidInput:
@@ -167,6 +177,8 @@ func problemFailure(processID string, p *wire.Problem) error {
 		f.Kind, f.Detail, f.Cause = job.ContractBroken, "the plugin does not know the process that it offers", p
 	case wire.Panicked:
 		f.Detail, f.Cause = "the process crashed inside its plugin", p
+	default:
+		l.blame(f, p.Error())
 	}
 	return f
 }

@@ -25,7 +25,11 @@ import (
 type launcher struct {
 	cfg    *Config
 	runDir string
+	dog    *watchdog
+	groups *groups
 	count  atomic.Int64 // instances started
+
+	ledgers ledgers
 }
 
 // connection is a started plugin, connected and identified. Its owner ends it
@@ -41,6 +45,30 @@ type connection struct {
 	options Options
 	log     *slog.Logger
 	work    *workDir // until an instance has it
+
+	number int64
+	ledger *ledger
+	state  atomic.Pointer[stateAt]
+}
+
+// stateAt is a state since a time.
+type stateAt struct {
+	state State
+	since time.Time
+}
+
+// enter notes that the instance is now in a state, and why unless that is
+// clear.
+func (c *connection) enter(to State, why error) {
+	t := Transition{Time: time.Now(), Instance: c.number, PID: c.child.pid(), To: to}
+	if was := c.state.Swap(&stateAt{to, t.Time}); was != nil {
+		t.From = was.state
+	}
+	if why != nil {
+		t.Reason = why.Error()
+	}
+	c.ledger.note(t)
+	c.log.Debug("plugin instance "+string(to), "pid", t.PID)
 }
 
 // errHandshakeLate is the cause when a plugin said nothing in time.
@@ -55,8 +83,9 @@ func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*conne
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{cfg: l.cfg, options: o, log: log, work: work}
-	c.child = newChild(exe, &console{log: log}, l.cfg.Env, l.runDir+"/"+strconv.FormatInt(number, 10))
+	c := &connection{cfg: l.cfg, options: o, log: log, work: work, number: number, ledger: l.ledgers.of(exe.name)}
+	c.child = newChild(exe, &console{log: log}, append(o.Limits.environment(), l.cfg.Env...), l.runDir+"/"+strconv.FormatInt(number, 10))
+	c.child.limits, c.child.dog, c.child.groups = o.Limits, l.dog, l.groups
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true
 	c.synced = []*stream{stdout, stderr}
@@ -75,7 +104,12 @@ func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*conne
 			return c.child, c.child.prepare(spec.Env, dir)
 		},
 	})
+	c.enter(StateStarting, nil)
 	if err := c.connect(ctx); err != nil {
+		if x := c.child.excess.Load(); x != nil {
+			err = x
+		}
+		c.enter(StateCrashed, err)
 		c.kill()
 		return nil, err
 	}
@@ -93,6 +127,7 @@ func (c *connection) connect(ctx context.Context) error {
 	if err != nil || shake.Err() != nil {
 		return c.explainStart(shake, err)
 	}
+	c.enter(StateConnecting, nil)
 	dialing, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
 	watchdog = context.AfterFunc(dialing, func() { c.child.signal(syscall.SIGKILL) })
@@ -121,6 +156,9 @@ func (c *connection) identify(ctx context.Context, protocol goplugin.ClientProto
 	}
 	if c.info.Name == "" {
 		return errors.New("has no name in its info")
+	}
+	if err := c.child.exe.keepsTo(c.info); err != nil {
+		return err
 	}
 	return nil
 }
@@ -184,6 +222,7 @@ func (c *connection) stop(session *wire.Session, term, kill time.Duration) {
 	c.child.stopping = true
 	c.child.mu.Unlock()
 	c.child.noteOffspring()
+	c.child.notePeak()
 	defer time.AfterFunc(term, func() { c.child.signal(syscall.SIGTERM) }).Stop()
 	defer time.AfterFunc(kill, func() { c.child.signal(syscall.SIGKILL) }).Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), term)
@@ -212,6 +251,7 @@ func (c *connection) clean() {
 	if c.work != nil {
 		c.work.remove()
 	}
+	c.enter(StateGone, nil)
 }
 
 // status says how the process ended, such as "exit status 2".

@@ -31,6 +31,7 @@ type process struct {
 	born        uint64 // clock ticks since the boot; tells it from a later owner of its number
 	instance    string // the mark of the plugin instance that it descends from
 	job         string // the mark of the job that it was started for
+	used        usage
 }
 
 // bears reports whether a process has the mark of an instance. No mark is none:
@@ -70,12 +71,21 @@ func (c *census) take() []process {
 
 // look reads one process; it reports false for one that has ended.
 func (c *census) look(pid int) (process, bool) {
-	dir := "/proc/" + strconv.Itoa(pid)
+	p, ok := c.stat(pid)
+	if ok {
+		c.marks(&p)
+	}
+	return p, ok
+}
+
+// stat reads what the kernel counts of a process; it reports false for one that
+// has ended.
+func (c *census) stat(pid int) (process, bool) {
 	// The name, in parentheses, may hold anything; then come the state, the
 	// parent and, as the twentieth, the time of the start.
-	stat := c.read(dir + "/stat")
+	stat := c.read("/proc/" + strconv.Itoa(pid) + "/stat")
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 20 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
+	if len(fields) < 22 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
 		return process{}, false
 	}
 	parent, err := strconv.Atoi(string(fields[1]))
@@ -83,8 +93,12 @@ func (c *census) look(pid int) (process, bool) {
 		return process{}, false
 	}
 	born, err := strconv.ParseUint(string(fields[19]), 10, 64)
-	p := process{pid: pid, parent: parent, born: born}
-	for env := c.read(dir + "/environ"); len(env) > 0; {
+	return process{pid: pid, parent: parent, born: born, used: usageOf(fields)}, err == nil
+}
+
+// marks reads the marks in the environment of a process.
+func (c *census) marks(p *process) {
+	for env := c.read("/proc/" + strconv.Itoa(p.pid) + "/environ"); len(env) > 0; {
 		var entry []byte
 		entry, env, _ = bytes.Cut(env, []byte{0})
 		if v, ok := bytes.CutPrefix(entry, []byte(wire.InstanceMark+"=")); ok {
@@ -93,7 +107,6 @@ func (c *census) look(pid int) (process, bool) {
 			p.job = string(v)
 		}
 	}
-	return p, err == nil
 }
 
 // read returns the content of a file until the next read; none if it cannot.
@@ -171,14 +184,17 @@ func hunt(log *slog.Logger, belongs func(process) bool) {
 }
 
 // kill kills a process, if it is still the one that was found.
-func (c *census) kill(p process) {
+func (c *census) kill(p process) { c.send(p, syscall.SIGKILL) }
+
+// send signals a process, if it is still the one that was found.
+func (c *census) send(p process, sig syscall.Signal) {
 	handle, err := os.FindProcess(p.pid) // holds on to the process, not to its number
 	if err != nil {
 		return
 	}
 	defer handle.Release()
-	if now, ok := c.look(p.pid); ok && now.born == p.born {
-		_ = handle.Signal(syscall.SIGKILL) // or it has ended
+	if now, ok := c.stat(p.pid); ok && now.born == p.born {
+		_ = handle.Signal(sig) // or it has ended
 	}
 }
 

@@ -2,20 +2,27 @@ package plugin
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/fsnotify/fsnotify"
 )
 
-// watch tells that something happened in the plugins directory. It is an aid:
-// the directory is also looked at regularly, so a nil watch works.
+// maxWatched is how many directories are watched: the plugins directory, and
+// those of plugins and versions in it. Others are only looked at regularly.
+const maxWatched = 1024
+
+// watch tells that something happened in the plugins directory, or in those
+// of plugins with versions side by side. It is an aid: the directory is also
+// looked at regularly, so a nil watch works.
 type watch struct {
 	log      *slog.Logger
 	dir      string
 	watcher  *fsnotify.Watcher
 	happened chan struct{}
 	reader   sync.WaitGroup
-	attached bool
+	full     bool // more directories than are watched, as last logged
 }
 
 func newWatch(log *slog.Logger, dir string) *watch {
@@ -29,17 +36,43 @@ func newWatch(log *slog.Logger, dir string) *watch {
 	return w
 }
 
-// attach begins to watch the directory, once it exists.
+// attach begins to watch the directories that are there by now. What happens
+// in them from then on is told, so the look must come after it.
 func (w *watch) attach() {
-	if w == nil {
+	if w == nil || w.watcher.Add(w.dir) != nil {
 		return
 	}
-	if len(w.watcher.WatchList()) == 0 {
-		w.attached = false
+	left := maxWatched - 1
+	for _, plugin := range w.below(w.dir, &left) {
+		w.below(plugin, &left)
 	}
-	if !w.attached {
-		w.attached = w.watcher.Add(w.dir) == nil
+	if full := left < 0; full != w.full {
+		w.full = full
+		if full {
+			w.log.Warn("some directories of plugins are not watched, only looked at regularly", "watched", maxWatched)
+		}
 	}
+}
+
+// below watches the directories in one that is watched, as long as some are
+// left, and returns them.
+func (w *watch) below(dir string, left *int) (dirs []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if !e.IsDir() || ignored(e.Name()) {
+			continue
+		}
+		if *left--; *left < 0 {
+			return dirs
+		}
+		if path := filepath.Join(dir, e.Name()); w.watcher.Add(path) == nil {
+			dirs = append(dirs, path)
+		}
+	}
+	return dirs
 }
 
 func (w *watch) events() <-chan struct{} {

@@ -74,6 +74,9 @@ func fail(job *sdk.Job, how string) error {
 		return errors.Join(syscall.Kill(os.Getpid(), syscall.SIGKILL), sleep(job, time.Hour))
 	case "memory":
 		return gorge()
+	case "spin":
+		for job.Err() == nil {
+		}
 	case "hang":
 		return sleep(job, time.Hour)
 	}

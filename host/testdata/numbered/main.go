@@ -1,8 +1,14 @@
 // Command numbered is a plugin with one process, whose id is set when it is
-// linked: the start of the host is measured with many of them.
+// linked, or by the variable NUMBERED: the start of the host is measured with
+// many of them.
 package main
 
-import "geomill/sdk"
+import (
+	"cmp"
+	"os"
+
+	"geomill/sdk"
+)
 
 var id = "numbered"
 
@@ -15,6 +21,7 @@ type outputs struct {
 }
 
 func main() {
+	id = cmp.Or(os.Getenv("NUMBERED"), id)
 	sdk.Serve(sdk.Plugin{Name: id, Version: "1.0.0"},
 		sdk.New(sdk.Info{ID: id, Title: "Numbered", Version: "1.0.0"}, func(_ *sdk.Job, in inputs) (outputs, error) {
 			return outputs(in), nil

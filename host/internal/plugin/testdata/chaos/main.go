@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 func main() {
@@ -34,7 +37,7 @@ func main() {
 		HandshakeConfig:  wire.Handshake,
 		VersionedPlugins: wire.PluginSet(server),
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(o, wire.GRPCServerOptions()...)...)
+			return grpc.NewServer(append(o, append(wire.GRPCServerOptions(), grpc.ChainStreamInterceptor(sessions))...)...)
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true, Level: hclog.Info}),
 	})
@@ -74,8 +77,12 @@ func begin(name string) {
 		if flagged() {
 			hang()
 		}
+	case "glutton":
+		leak(context.Background())
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
+	case "taciturn":
+		signal.Ignore(syscall.SIGQUIT)
 	case "grudge":
 		if flagged() {
 			fmt.Fprintln(os.Stderr, "not today")
@@ -88,6 +95,14 @@ func begin(name string) {
 func flagged() bool {
 	_, err := os.Stat(os.Getenv("CHAOS_FLAG"))
 	return err == nil
+}
+
+// sessions refuses every session of an edition that is said to have none.
+func sessions(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if strings.HasSuffix(info.FullMethod, "/Session") && strings.Contains(edition(), "sessionless") {
+		return status.Error(codes.Unimplemented, "no sessions here")
+	}
+	return handle(srv, s)
 }
 
 func hang() {
@@ -121,6 +136,9 @@ func (h handler) Info() wire.Info {
 	if takesSettings(h.name) {
 		i.SettingsSchema = json.RawMessage(settingsSchema)
 	}
+	if h.name == "fickle" && flagged() {
+		i.Name = "somebody-else"
+	}
 	return i
 }
 
@@ -149,7 +167,7 @@ func (h handler) Configure(_ context.Context, text json.RawMessage, _ wire.Limit
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
 	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
-		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "brood", "brood-deaf", "helper"} {
+		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "brood", "brood-deaf", "helper", "patient", "swell"} {
 		list = append(list, describe(id, wire.Policy{}))
 	}
 	list = append(list,
@@ -163,7 +181,12 @@ func (h handler) Processes() []wire.Process {
 		describe("helper-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("look-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("look-once", wire.Policy{Isolation: wire.PerJob}),
+		describe("exit-alone", wire.Policy{Isolation: wire.Exclusive}),
+		describe("swell-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("narrow", wire.Policy{MaxConcurrency: 1}))
+	for _, id := range greedy {
+		list = append(list, describe(id, greedyPolicy(id)))
+	}
 	switch {
 	case takesSettings(h.name):
 		return settingsProcesses()
@@ -185,8 +208,14 @@ func describe(id string, p wire.Policy) wire.Process {
 	var d ogc.Process
 	d.ID, d.Version = id, "1.0.0"
 	d.Outputs = map[string]ogc.Output{"out": {Schema: json.RawMessage(`{}`)}}
+	if strings.Contains(edition(), "narrow") {
+		d.Inputs = ogc.Inputs{"x": {Schema: json.RawMessage(`{"type":"number"}`)}}
+	}
 	return wire.Process{Description: d, Policy: p}
 }
+
+// hoard is memory that is not given back.
+var hoard [][]byte
 
 func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Values, error) {
 	ev.Progress(1, "begun")
@@ -209,6 +238,12 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		hang()
 	case "grandchild":
 		return grandchild()
+	case "patient":
+		for !flagged() {
+			time.Sleep(5 * time.Millisecond)
+		}
+	case "swell":
+		hoard = append(hoard, bytes.Repeat([]byte{1}, 64<<20))
 	case "brood":
 		return brood(ctx, s, ev)
 	case "helper":
@@ -244,6 +279,8 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		return out(told.Load().text)
 	case "tell":
 		return tell(s.ProcessID, ev)
+	case "leak", "gulp", "spin", "offload", "bomb", "handles", "hugefile", "fill", "bulky", "bulkyfile":
+		return overuse(ctx, id, s, ev)
 	case "shout":
 		fmt.Fprintln(os.Stderr, "plain words")
 		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))
