@@ -168,3 +168,100 @@ func TestAPluginWithoutItsSecretIsRefusedAndSaysWhatToDo(t *testing.T) {
 		t.Error("the secret is in the log")
 	}
 }
+
+// TestChangedSettingsReloadAPluginUnderLoad changes settings, and the secret in its
+// file, while clients call the plugin; wrong ones change nothing.
+func TestChangedSettingsReloadAPluginUnderLoad(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeKey(t, dir, keyedText)
+	s := startKeyed(t, dir)
+	c := newWeb(t, s.url)
+	const well = `{"inputs":{"how":"well"}}`
+	c.must(t, 200, "POST", keyed, well)
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		other := newWeb(t, s.url)
+		for {
+			r, err := other.send("POST", keyed, well)
+			if err == nil && r.StatusCode != 200 {
+				err = errors.New(r.String())
+			}
+			select {
+			case <-stop:
+				done <- err
+				return
+			default:
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	hangup := func() {
+		if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answers := func(parts ...string) {
+		t.Helper()
+		eventually(t, func() error {
+			r := c.must(t, 200, "POST", keyed, well)
+			for _, part := range parts {
+				if !strings.Contains(string(r.body), part) {
+					return errors.New(r.String())
+				}
+			}
+			return nil
+		})
+	}
+	says := func(text string) {
+		t.Helper()
+		eventually(t, func() error {
+			if !strings.Contains(s.log.String(), text) {
+				return errors.New("the log does not say: " + text)
+			}
+			return nil
+		})
+	}
+	answers(`"length":14`, `"greeting":"Salve"`)
+	config := filepath.Join(dir, "geomill.yaml")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rewrite := func(old, new string) {
+		t.Helper()
+		if err := os.WriteFile(config, bytes.Replace(text, []byte(old), []byte(new), 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rewrite("Salve", "Ave")
+	hangup()
+	answers(`"length":14`, `"greeting":"Ave"`)
+	writeKey(t, dir, "open-barley")
+	hangup()
+	answers(`"length":11`, `"greeting":"Ave"`)
+	writeKey(t, dir, "retired-sesame")
+	hangup()
+	says("refuses its settings: /key is no longer in use: ***")
+	answers(`"length":11`)
+	rewrite("greeting: Salve", "greetings: 1")
+	hangup()
+	says("settings: /greetings is not a known member (at plugin-config.keyed.settings)")
+	answers(`"length":11`, `"greeting":"Ave"`)
+	close(stop)
+	if err := <-done; err != nil {
+		t.Errorf("a request failed: %v", err)
+	}
+	if err := s.end(t, syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	for _, secret := range []string{keyedText, "open-barley", "retired-sesame"} {
+		if strings.Contains(s.log.String(), secret) {
+			t.Errorf("%s is in the log", secret)
+		}
+		noFileHolds(t, s.data(), secret)
+	}
+}
