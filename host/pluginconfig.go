@@ -1,6 +1,7 @@
 package host
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,7 +27,12 @@ type PluginConfig struct {
 	// Trust says which of its contents may run; it stands above Config.Trust.
 	Trust *TrustPolicy `yaml:"trust"`
 	// Limits is what its instances, and attempts in them, may use.
-	Limits PluginLimits `yaml:"limits"`
+	Limits     PluginLimits `yaml:"limits"`
+	PoolConfig `yaml:",inline"`
+	// Settings are what the plugin itself declares that it can be told, of one
+	// plugin only. {from-file: PATH} and {from-env: NAME} stand for values that
+	// are in a file or in a variable of the host's environment.
+	Settings map[string]any `yaml:"settings"`
 }
 
 // Breaking is what becomes of a version that breaks clients.
@@ -49,7 +55,9 @@ func (c Config) options(file string) plugin.Options {
 		}
 		override(&o.Trust, set.Trust)
 		set.Limits.above(&o.Limits)
+		set.PoolConfig.decide(&o)
 	}
+	o.Settings, _ = settingsJSON(c.PluginConfig[file].Settings) // Validate has seen them
 	return o
 }
 
@@ -64,7 +72,23 @@ func (c Config) validatePlugins(fault func(key, format string, args ...any)) {
 		}
 		validatePolicy(p.Trust, func(format string, args ...any) { fault(at("trust"), format, args...) })
 		p.Limits.validate(func(key, format string, args ...any) { fault(at("limits."+key), format, args...) })
+		p.PoolConfig.validate(func(key, format string, args ...any) { fault(at(key), format, args...) })
+		if _, err := settingsJSON(p.Settings); err != nil {
+			fault(at("settings"), "are not JSON: %v", err)
+		}
+		if file == AllPlugins && p.Settings != nil {
+			fault(at("settings"), "must be below the name of one plugin, which declares them")
+		}
 	}
+}
+
+// settingsJSON writes settings as a JSON object; none are nil. Equal ones give
+// equal text.
+func settingsJSON(settings map[string]any) (json.RawMessage, error) {
+	if settings == nil {
+		return nil, nil
+	}
+	return json.Marshal(settings)
 }
 
 func validateIsolation(i *job.Isolation, fault func(format string, args ...any)) {

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -58,6 +59,29 @@ func TestWhatIsWrongWithTrustIsNamed(t *testing.T) {
 		c(&config)
 		if err := config.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q: %v", want, err)
+		}
+	}
+}
+
+func TestSettingsAreOfOnePlugin(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	c.PluginConfig = map[string]PluginConfig{"raster": {Settings: map[string]any{"zoom": 7, "key": map[string]any{"from-env": "KEY"}}}, "vector": {}}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(c.options("raster").Settings); got != `{"key":{"from-env":"KEY"},"zoom":7}` {
+		t.Errorf("settings %s", got)
+	}
+	if got := c.options("vector").Settings; got != nil {
+		t.Errorf("settings of another: %s", got)
+	}
+	c.PluginConfig[AllPlugins] = PluginConfig{Settings: map[string]any{}}
+	c.PluginConfig["raster"] = PluginConfig{Settings: map[string]any{"zoom": math.Inf(1)}}
+	err := c.Validate()
+	for _, want := range []string{"plugin-config.*.settings: must be below the name of one plugin", "plugin-config.raster.settings: are not JSON: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
 		}
 	}
 }

@@ -311,9 +311,14 @@ type GetInfoResponse struct {
 	// Optional behaviour, such as "cancel.graceful".
 	Capabilities []string `protobuf:"bytes,4,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// Random per operating-system process.
-	InstanceId    string `protobuf:"bytes,5,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	InstanceId string `protobuf:"bytes,5,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// The settings that the operator may make for this plugin: a JSON Schema
+	// 2020-12 of an object, at most 1 MiB. Absent: there are none. A member with
+	// writeOnly is a secret. Like the descriptions of the processes it is the
+	// same in every instance of the file.
+	SettingsSchemaJson []byte `protobuf:"bytes,6,opt,name=settings_schema_json,json=settingsSchemaJson,proto3" json:"settings_schema_json,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *GetInfoResponse) Reset() {
@@ -381,9 +386,19 @@ func (x *GetInfoResponse) GetInstanceId() string {
 	return ""
 }
 
+func (x *GetInfoResponse) GetSettingsSchemaJson() []byte {
+	if x != nil {
+		return x.SettingsSchemaJson
+	}
+	return nil
+}
+
 type ConfigureRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Settings of the operator for this plugin, a JSON object; may be empty.
+	// Settings of the operator for this plugin: a JSON object that the host has
+	// checked against GetInfoResponse.settings_schema_json, with the defaults of
+	// the schema filled in. Secrets in it travel in no other way, and are not to
+	// be printed. Empty without a schema.
 	SettingsJson  []byte  `protobuf:"bytes,1,opt,name=settings_json,json=settingsJson,proto3" json:"settings_json,omitempty"`
 	Limits        *Limits `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2209,8 +2224,9 @@ func (x *Problem) GetFaults() []*Fault {
 
 type Fault struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Input string                 `protobuf:"bytes,1,opt,name=input,proto3" json:"input,omitempty"`
-	// JSON pointer (RFC 6901) within the input's value.
+	// Empty in a problem of ConfigureResponse.
+	Input string `protobuf:"bytes,1,opt,name=input,proto3" json:"input,omitempty"`
+	// JSON pointer (RFC 6901) within the input's value, or within the settings.
 	Pointer       string `protobuf:"bytes,2,opt,name=pointer,proto3" json:"pointer,omitempty"`
 	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2273,14 +2289,15 @@ var File_processv1_process_proto protoreflect.FileDescriptor
 const file_processv1_process_proto_rawDesc = "" +
 	"\n" +
 	"\x17processv1/process.proto\x12\x12geomill.process.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n" +
-	"\x0eGetInfoRequest\"\x96\x01\n" +
+	"\x0eGetInfoRequest\"\xc8\x01\n" +
 	"\x0fGetInfoResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x10\n" +
 	"\x03sdk\x18\x03 \x01(\tR\x03sdk\x12\"\n" +
 	"\fcapabilities\x18\x04 \x03(\tR\fcapabilities\x12\x1f\n" +
 	"\vinstance_id\x18\x05 \x01(\tR\n" +
-	"instanceId\"k\n" +
+	"instanceId\x120\n" +
+	"\x14settings_schema_json\x18\x06 \x01(\fR\x12settingsSchemaJson\"k\n" +
 	"\x10ConfigureRequest\x12#\n" +
 	"\rsettings_json\x18\x01 \x01(\fR\fsettingsJson\x122\n" +
 	"\x06limits\x18\x02 \x01(\v2\x1a.geomill.process.v1.LimitsR\x06limits\"[\n" +

@@ -16,15 +16,19 @@ import (
 func infoToWire(i Info) *processv1.GetInfoResponse {
 	return &processv1.GetInfoResponse{
 		Name: i.Name, Version: i.Version, Sdk: i.SDK,
-		Capabilities: i.Capabilities, InstanceId: i.InstanceID,
+		Capabilities: i.Capabilities, InstanceId: i.InstanceID, SettingsSchemaJson: i.SettingsSchema,
 	}
 }
 
 func infoFromWire(w *processv1.GetInfoResponse) Info {
-	return Info{
+	i := Info{
 		Name: w.GetName(), Version: w.GetVersion(), SDK: w.GetSdk(),
 		Capabilities: w.GetCapabilities(), InstanceID: w.GetInstanceId(),
 	}
+	if len(w.GetSettingsSchemaJson()) > 0 {
+		i.SettingsSchema = w.GetSettingsSchemaJson()
+	}
+	return i
 }
 
 func limitsToWire(l Limits) *processv1.Limits {

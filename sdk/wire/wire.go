@@ -58,6 +58,9 @@ type Info struct {
 	SDK          string
 	Capabilities []string
 	InstanceID   string
+	// SettingsSchema is the JSON Schema of the settings, an object; nil: there
+	// are none.
+	SettingsSchema json.RawMessage `json:",omitempty"`
 }
 
 // Process is a process as the plugin declares it.
@@ -210,7 +213,8 @@ func (p *Problem) Error() string {
 // Handler is what a plugin does. Server calls it.
 type Handler interface {
 	Info() Info
-	// Configure takes the operator's settings (a JSON object or nil).
+	// Configure takes the operator's settings (a JSON object or nil). Faults of
+	// its problems have a pointer within them, and no input.
 	Configure(ctx context.Context, settings json.RawMessage, l Limits) []Problem
 	Processes() []Process
 	// Run executes one job. It reports through ev (safe for concurrent use)

@@ -59,6 +59,7 @@ type UnavailableError struct {
 	ProcessID  string
 	Reason     string        // for clients
 	RetryAfter time.Duration // zero when nobody knows
+	Passing    bool          // it ends by itself so soon that a job may wait for it in the queue
 }
 
 func (e *UnavailableError) Error() string {

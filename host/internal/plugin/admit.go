@@ -52,10 +52,15 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, c candidate
 		return nil, err
 	}
 	d, known := h.cache.describe(exe.hash)
-	if !known {
-		if d, err = h.interrogate(ctx, exe, o); err != nil {
-			return nil, err
+	if known {
+		if o, err = h.cfg.settle(exe.name, d.Info.SettingsSchema, o); err != nil {
+			err = passing{err} // a file or a variable may be mended
 		}
+	} else {
+		d, o, err = h.interrogate(ctx, exe, o)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := c.agrees(d.Info); err != nil {
 		return nil, err
@@ -97,22 +102,28 @@ func (h *Host) accept(file string, pin trust.Pin, d description, policy trust.Po
 	return err
 }
 
-// interrogate starts a plugin once to ask what it is and offers.
-func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, error) {
-	conn, err := h.launcher.start(ctx, exe, o)
+// interrogate starts a plugin once to ask what it is and offers, and whether it
+// takes its settings. It is asked for its processes before it knows them: they
+// are the same for all settings, and without secrets. It returns the options with
+// the settings.
+func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, Options, error) {
+	conn, err := h.launcher.dial(ctx, exe, o)
 	if err != nil {
-		return description{}, passing{err}
+		return description{}, o, passing{err}
 	}
 	asking, cancel := context.WithTimeout(ctx, h.cfg.ConnectTimeout)
 	defer cancel()
 	list, err := conn.client.Processes(asking)
+	if err == nil && len(list) > maxProcesses {
+		err = fmt.Errorf("offers %d processes, more than %d", len(list), maxProcesses)
+	}
+	if err == nil {
+		err = conn.configure(ctx)
+	}
 	if err != nil {
 		conn.kill()
-		return description{}, passing{err}
+		return description{}, o, passing{err}
 	}
 	conn.stop(nil, h.cfg.TermAfter, h.cfg.KillAfter)
-	if len(list) > maxProcesses {
-		return description{}, fmt.Errorf("offers %d processes, more than %d", len(list), maxProcesses)
-	}
-	return description{Info: conn.info, Processes: list}, nil
+	return description{Info: conn.info, Processes: list}, conn.options, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -47,7 +48,10 @@ type Config struct {
 	// nil decides nothing. It and Policy may answer otherwise later: an admitted
 	// version keeps the answers that it was admitted with, until Reconfigure.
 	Options func(file string) Options
-	Log     *slog.Logger
+	// LookupEnv finds the environment variables that settings refer to; nil takes
+	// the host's own.
+	LookupEnv func(name string) (string, bool)
+	Log       *slog.Logger
 	// CheckJSON reads to the end of what is to be one JSON value and says what
 	// is wrong with it, in memory that does not grow with it. Files that a
 	// plugin declares as JSON pass it, since they go into documents as they
@@ -81,6 +85,9 @@ type Config struct {
 	QuarantineFor time.Duration // until one start is tried again (5 min)
 	MaxStartWait  time.Duration // how much backoff a job waits for rather than being refused (1 s)
 	SlotWait      time.Duration // how long a job waits when its process or instance is at its limit (30 s)
+
+	Idle        time.Duration // see Options.Idle (5 min)
+	PoisonGrace time.Duration // see Options.PoisonGrace (30 s)
 
 	DrainTimeout time.Duration // for the jobs of an instance that is to end (15 min)
 	TermAfter    time.Duration // from asking an instance to end to SIGTERM (2 s)
@@ -117,6 +124,9 @@ func (c *Config) prepare() error {
 			return fmt.Errorf("environment of plugins: %s is the host's to set", name)
 		}
 	}
+	if c.LookupEnv == nil {
+		c.LookupEnv = os.LookupEnv
+	}
 	if c.RunDir == "" {
 		c.RunDir = defaultRunDir()
 	}
@@ -152,6 +162,8 @@ func (c *Config) fill() {
 		{&c.QuarantineFor, 5 * time.Minute},
 		{&c.MaxStartWait, time.Second},
 		{&c.SlotWait, 30 * time.Second},
+		{&c.Idle, 5 * time.Minute},
+		{&c.PoisonGrace, 30 * time.Second},
 		{&c.DrainTimeout, 15 * time.Minute},
 		{&c.TermAfter, 2 * time.Second},
 		{&c.KillAfter, 5 * time.Second},

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/settings"
 	"geomill/sdk/wire"
 )
 
@@ -33,6 +34,7 @@ type detachedRun struct {
 	console *console
 	child   *child // nil: an earlier host has started it
 	limits  Limits // as far as this host holds it to any
+	own     *settings.Settings
 
 	conn    *grpc.ClientConn
 	client  *wire.Client
@@ -87,7 +89,7 @@ func (h *Host) executeDetached(ctx context.Context, a job.Attempt, ev job.Events
 		d.end(0, 0)
 		return nil, err
 	}
-	return h.see(ctx, d, a, placed, func() (wire.Values, error) {
+	return h.see(ctx, d, a, placed, func(ev job.Events) (wire.Values, error) {
 		return d.session.RunDetached(ctx, startOf(ctx, placed), a.Grace, ev, &d.seen)
 	}, ev)
 }
@@ -99,10 +101,12 @@ func (h *Host) startDetached(ctx context.Context, o *offer, a job.Attempt) (*det
 	if err != nil {
 		return nil, err
 	}
+	r.File = o.sup.exe.name
 	r.JobID, r.Attempt, r.Began = a.JobID, a.Number, time.Now()
 	r.Description, r.Policy, r.Plugin = a.Process.Process, a.Process.Policy, a.Process.Plugin
 	d := h.newDetachedRun(r, h.cfg.Log.With(slog.String("plugin", o.sup.exe.name), slog.String("job", a.JobID)))
 	d.limits = o.sup.options.Limits
+	d.keepSecret(o.sup.options.settled)
 	d.child = newChild(o.sup.exe, d.console, append(d.limits.environment(), h.cfg.Env...), r.Dir)
 	d.child.detached, d.child.limits, d.child.dog = r.Root, d.limits, h.watchdog
 	if err := d.launch(ctx, a); err != nil {
@@ -143,14 +147,24 @@ func (d *detachedRun) launch(ctx context.Context, a job.Attempt) error {
 	if err := d.connect(ctx); err != nil {
 		return err
 	}
-	if _, err := d.client.Configure(ctx, nil, wire.Limits{MaxConcurrency: 1, InlineMaxBytes: wire.InlineMaxBytes}); err != nil {
-		return err
+	problems, err := d.client.Configure(ctx, d.own.Reveal(), wire.Limits{MaxConcurrency: 1, InlineMaxBytes: wire.InlineMaxBytes})
+	if err != nil {
+		return conceal(err, d.own)
+	}
+	if len(problems) > 0 {
+		return conceal(fmt.Errorf("refuses its settings: %s", objections(problems)), d.own)
 	}
 	if err := d.save(); err != nil {
 		return err
 	}
 	d.follow(handshake, 0, a)
 	return nil
+}
+
+// keepSecret has what the instance says shown without its secrets.
+func (d *detachedRun) keepSecret(own *settings.Settings) {
+	d.own = own
+	d.console.secrets.Store(own)
 }
 
 // connect reaches the instance and makes sure that it is the one of the record,
@@ -261,7 +275,7 @@ func (d *detachedRun) note(ctx context.Context) {
 
 // see follows a job that runs in a detached instance to its end, or until the
 // host stops.
-func (h *Host) see(ctx context.Context, d *detachedRun, a, placed job.Attempt, run func() (wire.Values, error), ev job.Events) (map[string]job.Value, error) {
+func (h *Host) see(ctx context.Context, d *detachedRun, a, placed job.Attempt, run func(job.Events) (wire.Values, error), ev job.Events) (map[string]job.Value, error) {
 	session := d.session
 	over, left := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -274,7 +288,7 @@ func (h *Host) see(ctx context.Context, d *detachedRun, a, placed job.Attempt, r
 		case <-over:
 		}
 	}()
-	values, err := run()
+	values, err := run(discreet(ev, d.own))
 	close(over)
 	if _, lost := errors.AsType[*wire.LostError](err); lost && ctx.Err() == nil {
 		select {
@@ -317,7 +331,7 @@ func (h *Host) settleDetached(ctx context.Context, d *detachedRun, a, placed job
 		}
 	}
 	d.end(0, 0)
-	values, ended, err := wire.Replay(ctx, d.Root, startOf(ctx, placed), ev, &d.seen)
+	values, ended, err := wire.Replay(ctx, d.Root, startOf(ctx, placed), discreet(ev, d.own), &d.seen)
 	if x := d.excess(); !ended && x != nil {
 		err = x.of(a, cause)
 	} else if !ended {
@@ -358,10 +372,10 @@ func (d *detachedRun) lastLines() []string {
 func (h *Host) comeHome(ctx context.Context, d *detachedRun, a, placed job.Attempt, values wire.Values, err error) (map[string]job.Value, error) {
 	var out map[string]job.Value
 	if err == nil {
-		out = h.outputs(d.log, a, values)
+		out = h.outputs(d.log, d.own, a, values)
 		err = within(a.Process.Policy.Limits, out)
 	} else {
-		err = verdict(ctx, a.Process.ID, d.limits, err)
+		err = verdict(ctx, a.Process.ID, d.limits, conceal(err, d.own))
 	}
 	if e := a.TakeHome(placed, out); e != nil {
 		if err == nil {

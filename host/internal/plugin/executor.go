@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/settings"
 	"geomill/sdk/wire"
 )
 
@@ -64,12 +65,13 @@ func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt,
 	}
 	var out map[string]job.Value
 	working, allowed := h.allow(ctx, in, placed)
-	values, err := in.session.Run(working, startOf(working, placed), a.Grace, ev)
+	own := in.conn.options.settled
+	values, err := in.session.Run(working, startOf(working, placed), a.Grace, discreet(ev, own))
 	if err != nil {
-		err = h.failure(working, o, in, placed, begun, err)
+		err = h.failure(working, o, in, placed, begun, conceal(err, own))
 	}
 	if err = allowed.settle(err); err == nil {
-		out = h.outputs(in.log, a, values)
+		out = h.outputs(in.log, own, a, values)
 		err = within(a.Process.Policy.Limits, out)
 	}
 	if err := in.takeHome(a, placed, out, err); err != nil {
@@ -95,7 +97,7 @@ func (h *Host) borrow(ctx context.Context, id string) (*offer, *instance, error)
 			return nil, nil, err
 		}
 		if h.routes.Load().byID[id] == o {
-			return nil, nil, &job.UnavailableError{ProcessID: id, Reason: u.Reason, RetryAfter: u.RetryAfter}
+			return nil, nil, &job.UnavailableError{ProcessID: id, Reason: u.Reason, RetryAfter: u.RetryAfter, Passing: u.Passing}
 		}
 	}
 }
@@ -115,13 +117,13 @@ func startOf(ctx context.Context, a job.Attempt) wire.Start {
 
 // outputs takes over what a plugin returned. What its description does not
 // promise is left out.
-func (h *Host) outputs(log *slog.Logger, a job.Attempt, values wire.Values) map[string]job.Value {
+func (h *Host) outputs(log *slog.Logger, own *settings.Settings, a job.Attempt, values wire.Values) map[string]job.Value {
 	out := make(map[string]job.Value, len(values))
 	for _, n := range values {
 		id, v := n.ID, n.Value
 		if _, ok := a.Process.Outputs[id]; !ok {
 			log.Warn("plugin returned an output that its process does not have", "process", a.Process.ID, "job", a.JobID,
-				"output", strings.ToValidUTF8(id[:min(len(id), 200)], "\uFFFD"))
+				"output", strings.ToValidUTF8(own.Hide(id[:min(len(id), 200)]), "\uFFFD"))
 			continue
 		}
 		value := a.Process.AsDeclared(id, job.Value(v), a.Outputs[id])

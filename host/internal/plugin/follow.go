@@ -295,6 +295,9 @@ func (f *follower) replace(e *entry, a admission) {
 		v.trial.Store(old.trial.Load())
 	}
 	f.publish()
+	if h.serves {
+		v.keepWarm()
+	}
 	h.log.Info("plugin admitted", "plugin", e.file, "name", v.description.Info.Name,
 		"version", v.description.Info.Version, "hash", v.exe.hash, "processes", len(v.offers))
 	for _, r := range v.refused {
@@ -320,6 +323,7 @@ func (f *follower) settle(e *entry, a admission) error {
 // drop forgets an entry and all about its plugin. Its jobs may finish.
 func (f *follower) drop(e *entry) {
 	delete(f.h.entries, e.file)
+	f.h.launcher.ledgers.drop(e.file)
 	if err := f.h.keep.forget(e.file); err != nil {
 		f.h.log.Warn("version before of a removed plugin stays behind", "plugin", e.file, "error", err)
 	}

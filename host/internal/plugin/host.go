@@ -18,14 +18,38 @@
 // (order.go) is done by the goroutine that follows the directory (follow.go).
 //
 // Nothing that an instance has started outlives it (offspring.go), and one whose
-// job does not end when it must is ended itself, within a second (evict.go). What
-// it may use is bounded: by the kernel (limits.go, groups.go), and by a look at
-// it once in a while (watchdog.go, allowance.go).
+// job does not end when it must is ended itself (evict.go). What it may use is
+// bounded: by the kernel (limits.go, groups.go), and by a look at it once in a
+// while (watchdog.go, allowance.go). Jobs that do not share an instance get theirs
+// from a pool (pool.go), which is kept filled and trimmed (tend.go). What happens is
+// counted and remembered (ledger.go).
 //
-//	starting --> ready --> draining --> stopping --> gone
-//	    |          |  \
-//	    |          |   wedged: no answer to three checks --> killed
-//	    +----------+--> crashed: backoff, then quarantine
+// A state of an instance ends with what is expected, or at its deadline:
+//
+//	state        expected                 deadline (Config)                 then
+//	starting     handshake line           HandshakeTimeout                  crashed
+//	connecting   its info                 ConnectTimeout                    crashed
+//	configuring  settings accepted        ... together                      crashed
+//	ready        recycled, replaced       HeartbeatMisses checks in a row   wedged
+//	             or poisoned: draining
+//	draining     its jobs end: stopping   DrainTimeout, or PoisonGrace      stopping
+//	stopping     exit                     SIGTERM, SIGKILL: TermAfter,      gone
+//	                                      KillAfter
+//	wedged       exit, after its stacks   dumpPatience, then SIGKILL        gone
+//	crashed      exit                     SIGKILL                           gone
+//
+// and of a plugin without an instance that is ready:
+//
+//	idle         a job, or Options.Warm   none                              starting
+//	crashed      backoff                  BackoffMax                        idle
+//	quarantined  a reset, another file    QuarantineFor: one start is tried idle
+//
+// A start that fails, and an instance that ends although it has no job, count
+// against the plugin: BackoffFirst doubles, and CrashLimit of them within
+// CrashWindow are a quarantine. A crash under jobs may be the doing of a client
+// that must not take the plugin from others: jobs in a shared instance put the
+// next start off for at most MaxStartWait, which jobs wait for, and one that had
+// its instance alone pays for it alone.
 package plugin
 
 import (
@@ -62,6 +86,7 @@ type Host struct {
 	failing  chan struct{} // holds one: a version has lost its trial
 	began    atomic.Bool   // Open was called
 	opened   atomic.Bool   // and neither Run nor Scan yet
+	serves   bool          // jobs, rather than only a scan
 	usable   atomic.Bool   // Open has succeeded
 	runDir   *runDir
 	found    map[string]*instanceRecord // by job: detached instances of earlier hosts, until Abandon
@@ -180,6 +205,7 @@ func (h *Host) Run(ctx context.Context) error {
 		return errors.New("plugins are not open")
 	}
 	defer h.close()
+	h.serves = true
 	w := newWatch(h.log, h.cfg.Dir)
 	defer w.close()
 	h.follow(ctx, w)

@@ -171,29 +171,6 @@ func TestDismissalDuringAStartLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestIgnoredDismissalStopsTheOtherJobsOfTheInstanceAndSaysSo(t *testing.T) {
-	t.Parallel()
-	b := patientHost(t)
-	pids, deaf, dismiss := b.confess("brood-deaf", 50*time.Millisecond, nil)
-	other, _ := b.background("wait")
-	dismiss()
-	if err := <-deaf; !errors.Is(err, job.ErrDismissed) {
-		t.Fatal(err)
-	}
-	next, err := b.run(t.Context(), "echo") // though the other still has its last call
-	if err != nil || next.PID == pids[0] {
-		t.Errorf("the next job ran in %d of %v: %v", next.PID, pids, err)
-	}
-	f := failureOf(t, <-other)
-	if f.Kind != job.PluginDied || f.Detail != errPoisoned.Error() {
-		t.Errorf("the other job: %+v", f)
-	}
-	eventually(t, "end of all processes", func() bool { return allGone(pids) })
-	if s := b.status("chaos"); s.Crashes != 0 {
-		t.Errorf("it counts as a crash: %+v", s)
-	}
-}
-
 func TestDismissalOfAWellBehavedJobKeepsItsInstance(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"helper", "helper-alone"} {

@@ -40,6 +40,7 @@ type instanceRecord struct {
 	Description ogc.Process `json:"description"`
 	Policy      job.Policy  `json:"policy"`
 	Plugin      job.Plugin  `json:"plugin"`
+	File        string      `json:"file"` // of the plugin, by its name in the plugins directory
 	Seen        uint64      `json:"seen"` // number of the last message of the job that was kept
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/settings"
 	"geomill/sdk/wire"
 )
 
@@ -47,13 +48,14 @@ func (h *Host) Resume(ctx context.Context, a job.Attempt, ev job.Events) (map[st
 	r := h.detached[a.JobID]
 	h.mu.Unlock()
 	d := h.newDetachedRun(r, h.cfg.Log.With(slog.String("plugin", r.Plugin.Name), slog.String("job", a.JobID)))
+	d.keepSecret(h.secretsOf(r))
 	placed := a.PlacedIn(r.Root)
 	if _, err := os.Stat(placed.JobDir); err != nil {
 		if _, err := os.Stat(a.JobDir); err == nil { // it came home before the last host died
 			placed = a
 		}
 	}
-	values, ended, err := wire.Replay(ctx, r.Root, startOf(ctx, placed), ev, &d.seen)
+	values, ended, err := wire.Replay(ctx, r.Root, startOf(ctx, placed), discreet(ev, d.own), &d.seen)
 	if ended { // in time, whatever the time is now
 		return h.concludeDetached(ctx, d, a, placed, values, err)
 	}
@@ -62,9 +64,23 @@ func (h *Host) Resume(ctx context.Context, a job.Attempt, ev job.Events) (map[st
 		return h.settleDetached(ctx, d, a, placed, ev, cause)
 	}
 	d.log.Info("attached to a plugin instance of an earlier host", "pid", d.PID)
-	return h.see(ctx, d, a, placed, func() (wire.Values, error) {
+	return h.see(ctx, d, a, placed, func(ev job.Events) (wire.Values, error) {
 		return d.session.Attach(ctx, startOf(ctx, placed), a.Grace, ev, &d.seen)
 	}, ev)
+}
+
+// secretsOf makes the settings of a plugin as they are now, or nil: those that an
+// earlier host gave to an instance are not kept.
+func (h *Host) secretsOf(r *instanceRecord) *settings.Settings {
+	known, ok := h.cache.describe(r.Plugin.Hash)
+	if !ok {
+		return nil
+	}
+	o, err := h.cfg.settle(r.File, known.Info.SettingsSchema, h.cfg.optionsOf(r.File))
+	if err != nil {
+		h.log.Warn("what an instance of an earlier host says may have secrets in it", "plugin", r.File, "error", err)
+	}
+	return o.settled
 }
 
 // attach reaches the instance of an earlier host, or says what became of it.

@@ -198,14 +198,16 @@ func (s *supervisor) busy() bool {
 }
 
 // outdated reports whether the operator decides otherwise about a version than
-// when it was admitted.
+// when it was admitted. Settings that cannot be made any more count too, so that
+// it is said.
 func (h *Host) outdated(v *version) bool {
-	o := h.cfg.optionsOf(v.exe.name)
-	if !o.Equal(v.sup.options) {
+	o, err := h.cfg.settle(v.exe.name, v.description.Info.SettingsSchema, h.cfg.optionsOf(v.exe.name))
+	if err != nil {
 		return true
 	}
 	list, _ := processesOf(v.description, v.exe.hash, h.cfg.decider(o))
-	return !slices.EqualFunc(list, v.offers, func(p *job.Process, o *offer) bool {
+	o.Limits = o.Limits.withFile(list)
+	return !o.Equal(v.sup.options) || !slices.EqualFunc(list, v.offers, func(p *job.Process, o *offer) bool {
 		return p.ID == o.process.ID && reflect.DeepEqual(p.Policy, o.process.Policy)
 	})
 }
