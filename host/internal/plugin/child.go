@@ -50,6 +50,9 @@ type child struct {
 	mark    string        // in the environment of all that it starts
 	machine *sandbox.Machine
 	spec    sandbox.Spec // what it may do
+	// detached is the directory with its standard streams, if it is to outlive
+	// the host; else empty.
+	detached string
 
 	cmd       *exec.Cmd
 	lifeline  *os.File // when it closes, the plugin ends
@@ -94,7 +97,12 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 	env := []string{"PATH=" + searchPath, "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home}
 	env = append(env, c.env...)
 	env = append(env, pluginEnv...)
-	env = append(env, wire.LifelineFD+"="+strconv.Itoa(lifelineFD), wire.InstanceMark+"="+c.mark)
+	env = append(env, wire.InstanceMark+"="+c.mark)
+	if c.detached != "" {
+		env = append(env, wire.DetachedDir+"="+c.detached)
+	} else {
+		env = append(env, wire.LifelineFD+"="+strconv.Itoa(lifelineFD))
+	}
 	c.spec.Own = append(c.spec.Own, dir)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,7 +111,7 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 		Args:        []string{c.exe.path},
 		Env:         env,
 		Dir:         home,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: c.detached == "", Setsid: c.detached != ""},
 	}
 	return nil
 }

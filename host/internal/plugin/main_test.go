@@ -239,11 +239,19 @@ type events struct {
 	mu    sync.Mutex
 	lines []string
 	seen  chan struct{}
+
+	moved   *job.Process // what the attempt was moved to
+	refusal error        // of that
 }
 
 func (e *events) Progress(_ float64, message string) { e.add(message) }
 
 func (e *events) Log(_ slog.Level, message string, _ json.RawMessage) { e.add(message) }
+
+func (e *events) Moved(p *job.Process) error {
+	e.moved = p
+	return e.refusal
+}
 
 func (e *events) add(line string) {
 	e.mu.Lock()
