@@ -97,7 +97,8 @@ bench: ## the figures, each beside its yardstick
 
 .PHONY: chaos
 chaos: ## kill and load the built server for longer than the tests do (about half an hour)
-	GEOMILL_CHAOS_ROUNDS=200 GEOMILL_SOAK=10m go test -count 1 -timeout 60m -v -run 'TestKillsLoseNoJobAndRunNoneTwice|TestLoadLeavesNothingBehind' ./host
+	GEOMILL_CHAOS_ROUNDS=200 GEOMILL_SOAK=10m GEOMILL_RELOADS=100 go test -count 1 -timeout 60m -v \
+	  -run 'TestKillsLoseNoJobAndRunNoneTwice|TestLoadLeavesNothingBehind|TestReplacementsUnderLoadLoseNothing' ./host
 
 .PHONY: clean
 clean: ## remove build/

@@ -49,7 +49,7 @@ func TestKillsLoseNoJobAndRunNoneTwice(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	c := &chaos{
-		dir: dir, ledger: filepath.Join(dir, "ledger"), random: rand.New(rand.NewPCG(5, uint64(chaosRounds(t)))),
+		dir: dir, ledger: filepath.Join(dir, "notes", "ledger"), random: rand.New(rand.NewPCG(5, uint64(chaosRounds(t)))),
 		accepted: map[string]string{}, ended: map[string]status{},
 	}
 	if err := os.Mkdir(filepath.Join(dir, "plugins"), 0o755); err != nil {
@@ -80,7 +80,8 @@ func TestKillsLoseNoJobAndRunNoneTwice(t *testing.T) {
 }
 
 func (c *chaos) start(t *testing.T) *server {
-	return startServer(t, c.dir, nil, "--slots", "8", "--plugin-env", "LEDGER="+c.ledger)
+	grant := granting(t, c.dir, filepath.Dir(c.ledger), filepath.Dir(c.ledger))
+	return startServer(t, c.dir, nil, append(grant, "--slots", "8", "--plugin-env", "LEDGER="+c.ledger)...)
 }
 
 // settle waits until no job waits or runs, and reads how those of the last round

@@ -11,6 +11,7 @@ import (
 	"geomill/host/internal/api"
 	"geomill/host/internal/callback"
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/sandbox"
 	"geomill/host/internal/plugin/trust"
 	"geomill/host/internal/remote"
 	"geomill/host/internal/store"
@@ -84,6 +85,10 @@ type Config struct {
 	// PluginEnv lists environment variables, NAME or NAME=VALUE, that
 	// plugins get besides the fixed few; NAME takes the host's value.
 	PluginEnv []string `yaml:"plugin-env"`
+	// Sandbox is how plugins are confined, unless PluginConfig says otherwise: on
+	// (by what this machine offers), strict (a plugin that cannot be confined in
+	// every way is refused) or off.
+	Sandbox string `yaml:"sandbox"`
 	// MaxListeners is how many clients may listen to events at once.
 	MaxListeners int `yaml:"max-listeners"`
 	// Compat lists compatibility switches, see CompatCITE10 and CompatPygeoapi.
@@ -167,6 +172,7 @@ func Default() Config {
 		Timeout:     time.Hour,
 		ShowStderr:  true,
 		LogMaxBytes: 1 << 20,
+		Sandbox:     string(sandbox.On),
 		Grace:       5 * time.Second,
 		Drain:       10 * time.Second,
 
@@ -227,6 +233,7 @@ func (c Config) Validate() error {
 			fault("compat", "no switch %q; there are %s and %s", s, CompatCITE10, CompatPygeoapi)
 		}
 	}
+	validateMode(c.Sandbox, func(format string, args ...any) { fault("sandbox", format, args...) })
 	for _, v := range c.PluginEnv {
 		if name, _, _ := strings.Cut(v, "="); name == "" {
 			fault("plugin-env", "%q has no name", v)

@@ -32,7 +32,12 @@ const (
 	trustFile = "plugins.lock" // in the data directory: which contents of plugins are accepted
 )
 
-// News is what a host tells while it starts; each may be nil.
+// previousDir is the part of the data directory with the version before of each
+// plugin.
+const previousDir = "plugins-previous"
+
+// News is what a host tells while it starts, and is told while it runs; each may
+// be nil.
 type News struct {
 	// Listening is called once the host can answer, with the URL of the
 	// landing page. Requests for processes wait until these are known.
@@ -40,6 +45,10 @@ type News struct {
 	// Found is called after it, once the plugins that were there at the start
 	// are admitted or refused, or took too long.
 	Found func([]PluginStatus)
+	// Reread reads the configuration again, at each Hangup. What it decides
+	// about plugins and processes comes into force at once.
+	Reread func() (Config, error)
+	Hangup <-chan os.Signal
 }
 
 // PluginStatus is what the operator is told of a candidate.
@@ -61,6 +70,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, news News) (err error)
 	if err != nil {
 		return err
 	}
+	p.reread = news.Reread
 	return p.run(ctx, listener, news)
 }
 
@@ -77,6 +87,8 @@ type parts struct {
 	admin   *admin.Server // or nil
 
 	requests *requests
+	decided  *decisions
+	reread   func() (Config, error) // or nil
 }
 
 func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
@@ -90,11 +102,12 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 			return nil, fmt.Errorf("data directory: %w", err)
 		}
 	}
-	p := &parts{config: c, log: log}
+	p := &parts{config: c, log: log, decided: decide(c)}
 	pygeoapi := slices.Contains(c.Compat, CompatPygeoapi)
 	if p.plugins, err = plugin.New(plugin.Config{
-		Dir: c.Plugins, CacheDir: dir("cache"), WorkDir: dir(workDir), CheckJSON: api.CheckJSON, Policy: c.policy, Options: c.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
-		HideStderr: !c.ShowStderr, LockFile: dir(trustFile), TrustKeys: c.TrustKeys,
+		Dir: c.Plugins, CacheDir: dir("cache"), KeepDir: dir(previousDir), WorkDir: dir(workDir), CheckJSON: api.CheckJSON,
+		Policy: p.decided.policy, Options: p.decided.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
+		HideStderr: !c.ShowStderr, LockFile: dir(trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
 	}); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
@@ -185,11 +198,13 @@ func (p *parts) run(ctx context.Context, listener net.Listener, news News) error
 	if err := p.plugins.Open(); err != nil {
 		return fmt.Errorf("plugins: %w", err)
 	}
-	if err := p.jobs.BringHome(nil); err != nil {
+	if err := p.jobs.BringHome(p.plugins.Keeps); err != nil {
 		return fmt.Errorf("recover jobs: %w", err)
 	}
 	plugins := goRun(p.plugins.Run)
 	defer plugins.stop(p.log, "plugins")
+	heeds := goRun(func(ctx context.Context) error { return p.heed(ctx, news.Hangup) })
+	defer heeds.stop(p.log, "configuration")
 	if err := p.jobs.Recover(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil

@@ -1,12 +1,14 @@
 package host
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin"
+	"geomill/host/internal/plugin/sandbox"
 )
 
 // AllPlugins is the key of Config.PluginConfig whose settings hold for every
@@ -19,21 +21,53 @@ type PluginConfig struct {
 	// exclusive or job; empty leaves it to the author. Config.Processes stands
 	// above it.
 	Isolation *job.Isolation `yaml:"isolation"`
+	// Breaking says what becomes of a new version that breaks clients of the
+	// last one, and whose number does not announce that: refuse (which is what
+	// becomes of it when nothing is said) or allow.
+	Breaking *Breaking `yaml:"breaking"`
 	// Trust says which of its contents may run; it stands above Config.Trust.
 	Trust *TrustPolicy `yaml:"trust"`
 	// Limits is what its instances, and attempts in them, may use.
-	Limits PluginLimits `yaml:"limits"`
+	Limits     PluginLimits `yaml:"limits"`
+	PoolConfig `yaml:",inline"`
+	// Settings are what the plugin itself declares that it can be told, of one
+	// plugin only. {from-file: PATH} and {from-env: NAME} stand for values that
+	// are in a file or in a variable of the host's environment.
+	Settings map[string]any `yaml:"settings"`
+	// Sandbox stands above Config.Sandbox.
+	Sandbox *string `yaml:"sandbox"`
+	// Read and Write are absolute paths of files and directories that the plugin
+	// may read, or change too, besides what every plugin may.
+	Read  *[]string `yaml:"read"`
+	Write *[]string `yaml:"write"`
+	// Network lets the plugin connect to others, and be connected to.
+	Network *bool `yaml:"network"`
 }
+
+// Breaking is what becomes of a version that breaks clients.
+type Breaking string
+
+// What may become of it.
+const (
+	RefuseBreaking Breaking = "refuse"
+	AllowBreaking  Breaking = "allow"
+)
 
 // options puts together what the operator decided about a plugin.
 func (c Config) options(file string) plugin.Options {
-	o := plugin.Options{Trust: c.Trust, Limits: plugin.Limits{Files: defaultFiles}}
+	o := plugin.Options{Trust: c.Trust, Sandbox: sandbox.Mode(c.Sandbox), Limits: plugin.Limits{Files: defaultFiles}}
 	for _, key := range []string{AllPlugins, file} {
 		set := c.PluginConfig[key]
 		override(&o.Isolation, set.Isolation)
+		if set.Breaking != nil {
+			o.AllowBreaking = *set.Breaking == AllowBreaking
+		}
 		override(&o.Trust, set.Trust)
 		set.Limits.above(&o.Limits)
+		set.PoolConfig.decide(&o)
+		set.confine(&o)
 	}
+	o.Settings, _ = settingsJSON(c.PluginConfig[file].Settings) // Validate has seen them
 	return o
 }
 
@@ -43,9 +77,29 @@ func (c Config) validatePlugins(fault func(key, format string, args ...any)) {
 		p := c.PluginConfig[file]
 		at := func(key string) string { return fmt.Sprintf("plugin-config.%s.%s", file, key) }
 		validateIsolation(p.Isolation, func(format string, args ...any) { fault(at("isolation"), format, args...) })
+		if b := p.Breaking; b != nil && *b != RefuseBreaking && *b != AllowBreaking {
+			fault(at("breaking"), "%q is not refuse or allow", *b)
+		}
 		validatePolicy(p.Trust, func(format string, args ...any) { fault(at("trust"), format, args...) })
 		p.Limits.validate(func(key, format string, args ...any) { fault(at("limits."+key), format, args...) })
+		p.PoolConfig.validate(func(key, format string, args ...any) { fault(at(key), format, args...) })
+		if _, err := settingsJSON(p.Settings); err != nil {
+			fault(at("settings"), "are not JSON: %v", err)
+		}
+		if file == AllPlugins && p.Settings != nil {
+			fault(at("settings"), "must be below the name of one plugin, which declares them")
+		}
+		p.validateSandbox(at, fault)
 	}
+}
+
+// settingsJSON writes settings as a JSON object; none are nil. Equal ones give
+// equal text.
+func settingsJSON(settings map[string]any) (json.RawMessage, error) {
+	if settings == nil {
+		return nil, nil
+	}
+	return json.Marshal(settings)
 }
 
 func validateIsolation(i *job.Isolation, fault func(format string, args ...any)) {

@@ -1,20 +1,23 @@
 package host
 
 import (
+	"math"
 	"strings"
 	"testing"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/sandbox"
 )
 
 func TestTheOperatorDecidesOverAPluginAndAboveItOverItsProcesses(t *testing.T) {
 	t.Parallel()
 	c := Default()
-	c.PluginConfig = map[string]PluginConfig{AllPlugins: {Isolation: new(job.Exclusive)}, "raster": {Isolation: new(job.PerJob)}}
-	if o := c.options("vector"); o.Isolation != job.Exclusive {
+	c.PluginConfig = map[string]PluginConfig{AllPlugins: {Isolation: new(job.Exclusive), Breaking: new(AllowBreaking)},
+		"raster": {Isolation: new(job.PerJob), Breaking: new(RefuseBreaking)}}
+	if o := c.options("vector"); o.Isolation != job.Exclusive || !o.AllowBreaking {
 		t.Errorf("a plugin without settings of its own: %+v", o)
 	}
-	if o := c.options("raster"); o.Isolation != job.PerJob {
+	if o := c.options("raster"); o.Isolation != job.PerJob || o.AllowBreaking {
 		t.Errorf("one that has some: %+v", o)
 	}
 	c.PluginConfig["raster"] = PluginConfig{Trust: new(TrustPolicy("pinned"))}
@@ -31,10 +34,14 @@ func TestTheOperatorDecidesOverAPluginAndAboveItOverItsProcesses(t *testing.T) {
 func TestWhatIsWrongWithAPluginIsNamed(t *testing.T) {
 	t.Parallel()
 	c := Default()
-	c.PluginConfig = map[string]PluginConfig{"raster": {Isolation: new(job.Isolation("own"))}}
-	want := `plugin-config.raster.isolation: "own" is not shared, exclusive or job`
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("%v", err)
+	c.PluginConfig = map[string]PluginConfig{"raster": {Isolation: new(job.Isolation("own")), Breaking: new(Breaking("perhaps"))}}
+	for _, want := range []string{
+		`plugin-config.raster.isolation: "own" is not shared, exclusive or job`,
+		`plugin-config.raster.breaking: "perhaps" is not refuse or allow`,
+	} {
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 
@@ -53,6 +60,59 @@ func TestWhatIsWrongWithTrustIsNamed(t *testing.T) {
 		c(&config)
 		if err := config.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q: %v", want, err)
+		}
+	}
+}
+
+func TestTheRightsOfAPluginAreTheOperatorsToGive(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	if o := c.options("raster"); o.Sandbox != sandbox.On || o.Network || o.Read != nil || o.Write != nil {
+		t.Errorf("by default: %+v", o)
+	}
+	c.Sandbox = "strict"
+	c.PluginConfig = map[string]PluginConfig{
+		AllPlugins: {Network: new(true)},
+		"raster":   {Sandbox: new("off"), Network: new(false), Read: &[]string{"/srv/dem"}, Write: &[]string{"/srv/cache"}},
+	}
+	if o := c.options("vector"); o.Sandbox != sandbox.Strict || !o.Network {
+		t.Errorf("a plugin without settings of its own: %+v", o)
+	}
+	if o := c.options("raster"); o.Sandbox != sandbox.Off || o.Network || o.Read[0] != "/srv/dem" || o.Write[0] != "/srv/cache" {
+		t.Errorf("one that has some: %+v", o)
+	}
+	c.PluginConfig["raster"] = PluginConfig{Sandbox: new("loose"), Read: &[]string{"dem"}, Write: &[]string{"./cache"}}
+	c.Sandbox = "tight"
+	err := c.Validate()
+	for _, want := range []string{
+		`sandbox: "tight" is not on, off or strict`, `plugin-config.raster.sandbox: "loose" is not on, off or strict`,
+		`plugin-config.raster.read: "dem" is not an absolute path`, `plugin-config.raster.write: "./cache" is not an absolute path`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v lacks %s", err, want)
+		}
+	}
+}
+
+func TestSettingsAreOfOnePlugin(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	c.PluginConfig = map[string]PluginConfig{"raster": {Settings: map[string]any{"zoom": 7, "key": map[string]any{"from-env": "KEY"}}}, "vector": {}}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(c.options("raster").Settings); got != `{"key":{"from-env":"KEY"},"zoom":7}` {
+		t.Errorf("settings %s", got)
+	}
+	if got := c.options("vector").Settings; got != nil {
+		t.Errorf("settings of another: %s", got)
+	}
+	c.PluginConfig[AllPlugins] = PluginConfig{Settings: map[string]any{}}
+	c.PluginConfig["raster"] = PluginConfig{Settings: map[string]any{"zoom": math.Inf(1)}}
+	err := c.Validate()
+	for _, want := range []string{"plugin-config.*.settings: must be below the name of one plugin", "plugin-config.raster.settings: are not JSON: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
 		}
 	}
 }

@@ -43,6 +43,9 @@ type ProcessConfig struct {
 	Deterministic *bool `yaml:"deterministic"`
 	// Limits is what an attempt may use.
 	Limits AttemptLimits `yaml:"limits"`
+	// Detached has its async jobs go on while the host is down or restarts; it
+	// needs the isolation job.
+	Detached *bool `yaml:"detached"`
 	// Retain is what is kept of its finished jobs.
 	Retain RetainConfig `yaml:"retain"`
 }
@@ -65,6 +68,7 @@ func (c Config) policy(id string, p job.Policy) job.Policy {
 			}
 		}
 		override(&p.Deterministic, set.Deterministic)
+		override(&p.Detached, set.Detached)
 		override(&p.Priority, set.Priority)
 		set.Limits.above(&p.Limits)
 		if set.QueueTimeout != nil {

@@ -14,20 +14,21 @@ import (
 	"testing"
 )
 
-// held puts a plugin in place that offers the process sleep once open was called.
-func held(t *testing.T, dir string) (open func()) {
+// held puts a plugin in place that offers the process sleep once open was called,
+// to a server with the arguments given.
+func held(t *testing.T, dir string) (args []string, open func()) {
 	t.Helper()
 	flag, at := filepath.Join(dir, "flag"), filepath.Join(dir, "plugins")
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	script := filepath.Join(dir, "script")
-	text := fmt.Sprintf("#!/bin/sh\nuntil test -e %s; do kill -0 $PPID || exit; sleep 0.02; done\nexec %s\n", flag, filepath.Join(built(t), "plugins", "sleep"))
+	text := fmt.Sprintf("#!/bin/sh\nuntil test -e %s; do test -d /proc/$PPID || exit; sleep 0.02; done\nexec %s\n", flag, filepath.Join(built(t), "plugins", "sleep"))
 	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	place(t, script, filepath.Join(at, "held"))
-	return func() {
+	return granting(t, dir, built(t), filepath.Join(dir, "nothing")), func() {
 		if err := os.WriteFile(flag, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -51,8 +52,8 @@ func still(t *testing.T, requests ...<-chan answer) {
 func TestRequestsAreAnsweredBeforeEveryPluginIsDescribed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	open := held(t, dir)
-	s := startServer(t, dir, []string{"hello-world"})
+	grant, open := held(t, dir)
+	s := startServer(t, dir, []string{"hello-world"}, grant...)
 	c := newWeb(t, s.url)
 	list, sleeper := c.background("GET", "/processes", ""), c.background("POST", sleep, `{"inputs":{"seconds":0}}`)
 	api, nobody := c.background("GET", "/api", ""), c.background("GET", "/processes/nobody", "")
@@ -81,8 +82,9 @@ func TestRequestsAreAnsweredBeforeEveryPluginIsDescribed(t *testing.T) {
 func TestQueuedJobsWaitForTheirProcessAfterARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	held(t, dir)()
-	s := startServer(t, dir, nil, "--slots", "1")
+	grant, open := held(t, dir)
+	open()
+	s := startServer(t, dir, nil, append(grant, "--slots", "1")...)
 	c := newWeb(t, s.url)
 	c.await(t, c.submit(t, "sleep", `{"seconds":600}`), "running")
 	job := c.submit(t, "sleep", `{"seconds":0}`)
@@ -91,8 +93,8 @@ func TestQueuedJobsWaitForTheirProcessAfterARestart(t *testing.T) {
 	if err := errors.Join(os.Remove(filepath.Join(dir, "flag")), os.RemoveAll(filepath.Join(s.data(), "cache"))); err != nil {
 		t.Fatal(err)
 	}
-	open := held(t, dir)
-	s = startServer(t, dir, []string{"hello-world"})
+	_, open = held(t, dir)
+	s = startServer(t, dir, []string{"hello-world"}, grant...)
 	c = newWeb(t, s.url)
 	c.must(t, 200, "POST", hello, `{"inputs":{"name":"you"}}`)
 	if now, err := c.status(job); err != nil || now.Status != "accepted" {
@@ -109,8 +111,8 @@ func TestQueuedJobsWaitForTheirProcessAfterARestart(t *testing.T) {
 func TestStopWhilePluginsAreDescribed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	held(t, dir)
-	s := startServer(t, dir, nil, "--drain", "300ms", "--log-level", "debug")
+	grant, _ := held(t, dir)
+	s := startServer(t, dir, nil, append(grant, "--drain", "300ms", "--log-level", "debug")...)
 	c := newWeb(t, s.url)
 	waits := []<-chan answer{c.background("GET", "/processes", ""), c.background("GET", "/processes/sleep", "")}
 	eventually(t, func() error { // a host that stops takes no new connection

@@ -32,8 +32,10 @@ const usage = `%[1]s %[2]s is a plugin for a Geomill host: put it into the host'
 By hand:
 
   describe              print the descriptions of its processes as JSON
-  run [PROCESS] FILE    run a process with the inputs in FILE, a JSON object
-                        (- reads standard input), and print its outputs as JSON
+  run [--settings FILE] [PROCESS] FILE
+                        run a process with the inputs in FILE, a JSON object
+                        (- reads standard input), and print its outputs as JSON;
+                        the other FILE is a JSON object of the plugin's settings
   version               print name and version
   help                  print this text
 
@@ -95,10 +97,11 @@ func (c command) report(err error) int {
 // describe prints the plugin with its descriptions.
 func (c command) describe() error {
 	document := struct {
-		Name      string        `json:"name"`
-		Version   string        `json:"version"`
-		Processes []ogc.Process `json:"processes"`
-	}{Name: c.handler.info.Name, Version: c.handler.info.Version}
+		Name      string          `json:"name"`
+		Version   string          `json:"version"`
+		Settings  json.RawMessage `json:"settings,omitempty"` // their schema
+		Processes []ogc.Process   `json:"processes"`
+	}{Name: c.handler.info.Name, Version: c.handler.info.Version, Settings: c.handler.info.SettingsSchema}
 	for _, p := range c.handler.Processes() {
 		document.Processes = append(document.Processes, p.Description)
 	}
@@ -117,6 +120,9 @@ func (c command) print(v any) error {
 
 // execute runs a process in a directory of its own.
 func (c command) execute(ctx context.Context, args []string) (err error) {
+	if args, err = c.configure(ctx, args); err != nil {
+		return err
+	}
 	id, file, err := c.arguments(args)
 	if err != nil {
 		return err
@@ -150,6 +156,22 @@ func (c command) execute(ctx context.Context, args []string) (err error) {
 	return errors.Join(c.print(document), wrong)
 }
 
+// configure makes the settings and returns the arguments after them.
+func (c command) configure(ctx context.Context, args []string) ([]string, error) {
+	var settings json.RawMessage
+	if len(args) > 1 && args[0] == "--settings" {
+		var err error
+		if settings, err = os.ReadFile(args[1]); err != nil {
+			return nil, misuse("read settings: %w", err)
+		}
+		args = args[2:]
+	}
+	for _, p := range c.handler.Configure(ctx, settings, wire.Limits{}) {
+		return nil, misuse("%s: %s", p.Title, p.Detail)
+	}
+	return args, nil
+}
+
 func (c command) arguments(args []string) (id, file string, err error) {
 	switch list := c.handler.Processes(); {
 	case len(args) == 2:
@@ -159,7 +181,7 @@ func (c command) arguments(args []string) (id, file string, err error) {
 	case len(args) == 1:
 		return "", "", misuse("there are %d processes; say which: run PROCESS FILE", len(list))
 	}
-	return "", "", misuse("run takes a process and a file: run [PROCESS] FILE")
+	return "", "", misuse("run takes a process and a file: run [--settings FILE] [PROCESS] FILE")
 }
 
 // read reads the inputs, a JSON object of them.

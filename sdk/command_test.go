@@ -57,7 +57,7 @@ func TestCommand(t *testing.T) {
 		out, err string // parts
 	}{
 		"no arguments":     {one, "", "", 2, "", "is a plugin for a Geomill host"},
-		"help":             {one, "--help", "", 0, "run [PROCESS] FILE", ""},
+		"help":             {one, "--help", "", 0, "[PROCESS] FILE", ""},
 		"version":          {one, "version", "", 0, "one 1.0.0\n", ""},
 		"unknown":          {one, "serve", "", 2, "", `unknown command "serve"`},
 		"describe":         {two, "describe", "", 0, `"title": "Name"`, ""},

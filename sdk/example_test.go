@@ -114,6 +114,35 @@ func ExampleFile() {
 	_ = count
 }
 
+// What the operator of the host sets, secrets among it, is there when a job runs.
+func ExampleSettings() {
+	type settings struct {
+		Server string     `json:"server,omitempty" jsonschema:"description=Of the catalogue,format=uri,default=https://catalogue.example"`
+		Key    sdk.Secret `json:"key" jsonschema:"description=For the catalogue,minLength=8"`
+	}
+	var current sdk.Settings[settings]
+	greet := func(job *sdk.Job, in GreetInputs) (GreetOutputs, error) {
+		s := current.Get()
+		job.Log().Info("asks", "server", s.Server, "key", s.Key) // logs key=***
+		return GreetOutputs{"Hello " + in.Name}, login(s.Server, s.Key.Reveal())
+	}
+	main := func() {
+		sdk.Serve(sdk.Plugin{Name: "greeter", Version: "1.0.0", Settings: &current},
+			sdk.New(sdk.Info{ID: "greet", Title: "Greet"}, greet))
+	}
+	_ = main
+}
+
+func login(server, key string) error { return nil }
+
+// A secret is shown nowhere unless it is meant to be.
+func ExampleSecret() {
+	var s struct{ Key sdk.Secret }
+	err := json.Unmarshal([]byte(`{"Key": "open sesame"}`), &s) // as the host sends it
+	fmt.Println(err, s, s.Key.Reveal())
+	// Output: <nil> {***} open sesame
+}
+
 // All wrong inputs are best reported at once.
 func ExampleInvalid() {
 	check := func(from, to int) (err error) {

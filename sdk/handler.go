@@ -21,6 +21,7 @@ const version = "go/0.1.0"
 type Handler struct {
 	info      wire.Info
 	processes map[string]Process
+	settings  Configurable // or nil
 }
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
@@ -52,14 +53,22 @@ func NewHandler(plugin Plugin, processes ...Process) (*Handler, error) {
 		}
 		byID[id] = p
 	}
+	var settings json.RawMessage
+	if plugin.Settings != nil {
+		var err error
+		if settings, err = plugin.Settings.describe(); err != nil {
+			wrong = append(wrong, fmt.Errorf("settings: %w", err))
+		}
+	}
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
 	}
 	return &Handler{
+		settings: plugin.Settings,
 		info: wire.Info{
 			Name: plugin.Name, Version: plugin.Version, SDK: version,
 			Capabilities: []string{"cancel.graceful", "progress", "log"},
-			InstanceID:   rand.Text(),
+			InstanceID:   rand.Text(), SettingsSchema: settings,
 		},
 		processes: byID,
 	}, nil
@@ -68,8 +77,14 @@ func NewHandler(plugin Plugin, processes ...Process) (*Handler, error) {
 // Info implements wire.Handler.
 func (h *Handler) Info() wire.Info { return h.info }
 
-// Configure implements wire.Handler. There are no settings yet.
+// Configure implements wire.Handler.
 func (h *Handler) Configure(_ context.Context, settings json.RawMessage, _ wire.Limits) []wire.Problem {
+	if h.settings != nil {
+		if faults := h.configure(settings); len(faults) > 0 {
+			return []wire.Problem{invalidSettings(faults)}
+		}
+		return nil
+	}
 	var members map[string]json.RawMessage
 	if len(settings) == 0 || json.Unmarshal(settings, &members) == nil && len(members) == 0 {
 		return nil

@@ -43,6 +43,10 @@ func serveHost(h *Handler) {
 	}
 	slog.SetDefault(slog.New(hostLog(stderr)))
 	server := wire.NewServer(&ownStreams{Handler: h, stdout: os.Stdout, stderr: stderr})
+	if err := detach(server); err != nil {
+		fmt.Fprintln(stderr, err)
+		os.Exit(exitFailed)
+	}
 	var transport *grpc.Server
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM)

@@ -17,6 +17,9 @@ type Plugin struct {
 	Name string
 	// Version follows semantic versioning.
 	Version string
+	// Settings is the address of a Settings[T], if there is anything for the
+	// operator to set.
+	Settings Configurable
 }
 
 // Info is what a process says about itself beside its inputs and outputs.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"mime"
 	"os"
+	"strings"
+	"unicode/utf8"
 
 	"geomill/sdk/wire"
 )
@@ -74,18 +76,23 @@ func (v Value) Open() (io.ReadCloser, error) {
 }
 
 // Decode reads a JSON value into what into points to, by the rules of
-// encoding/json, without holding the text of a file in memory. Bytes can only
-// be decoded into a *[]byte.
+// encoding/json, without holding the text of a file in memory. Content of a media
+// type that is JSON, such as application/geo+json, is read so too, and that of
+// one that is text is a string. Other bytes can only be decoded into a *[]byte.
 func (v Value) Decode(into any) (err error) {
 	if data, ok := into.(*[]byte); ok && !v.IsJSON() {
 		*data, err = v.bytes()
 		return err
 	}
-	if !v.IsJSON() {
-		return fmt.Errorf("value is %s, not JSON", v.MediaType())
+	if !v.IsJSON() && !isJSONText(v.MediaType()) {
+		return v.decodeText(into)
 	}
 	if v.wire.File == "" {
-		return json.Unmarshal(v.wire.JSON, into)
+		text, err := v.bytes()
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(text, into)
 	}
 	r, err := v.Open()
 	if err != nil {
@@ -95,9 +102,32 @@ func (v Value) Decode(into any) (err error) {
 	return json.NewDecoder(r).Decode(into)
 }
 
+// decodeText reads content that is no JSON as a string.
+func (v Value) decodeText(into any) error {
+	if !isText(v.MediaType()) {
+		return fmt.Errorf("value is %s, not JSON", v.MediaType())
+	}
+	content, err := v.bytes()
+	if err != nil {
+		return err
+	}
+	if !utf8.Valid(content) {
+		return corrupt("is not UTF-8 text")
+	}
+	if text, ok := into.(*string); ok {
+		*text = string(content)
+		return nil
+	}
+	quoted, err := json.Marshal(string(content))
+	if err != nil {
+		return fmt.Errorf("read value: %w", err)
+	}
+	return json.Unmarshal(quoted, into)
+}
+
 // JSON returns the text of a JSON value.
 func (v Value) JSON() (json.RawMessage, error) {
-	if !v.IsJSON() {
+	if !v.IsJSON() && !isJSONText(v.MediaType()) {
 		return nil, fmt.Errorf("value is %s, not JSON", v.MediaType())
 	}
 	return v.bytes()
@@ -130,4 +160,11 @@ func isJSON(mediaType string) bool {
 	}
 	base, _, err := mime.ParseMediaType(mediaType)
 	return err == nil && base == mediaJSON
+}
+
+// isJSONText reports whether content of a media type is JSON text, be it a type
+// of its own (RFC 6839, section 3.1).
+func isJSONText(mediaType string) bool {
+	base, _, err := mime.ParseMediaType(mediaType)
+	return err == nil && (base == mediaJSON || strings.HasSuffix(base, "+json"))
 }

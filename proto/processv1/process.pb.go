@@ -311,9 +311,14 @@ type GetInfoResponse struct {
 	// Optional behaviour, such as "cancel.graceful".
 	Capabilities []string `protobuf:"bytes,4,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// Random per operating-system process.
-	InstanceId    string `protobuf:"bytes,5,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	InstanceId string `protobuf:"bytes,5,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// The settings that the operator may make for this plugin: a JSON Schema
+	// 2020-12 of an object, at most 1 MiB. Absent: there are none. A member with
+	// writeOnly is a secret. Like the descriptions of the processes it is the
+	// same in every instance of the file.
+	SettingsSchemaJson []byte `protobuf:"bytes,6,opt,name=settings_schema_json,json=settingsSchemaJson,proto3" json:"settings_schema_json,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *GetInfoResponse) Reset() {
@@ -381,9 +386,19 @@ func (x *GetInfoResponse) GetInstanceId() string {
 	return ""
 }
 
+func (x *GetInfoResponse) GetSettingsSchemaJson() []byte {
+	if x != nil {
+		return x.SettingsSchemaJson
+	}
+	return nil
+}
+
 type ConfigureRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Settings of the operator for this plugin, a JSON object; may be empty.
+	// Settings of the operator for this plugin: a JSON object that the host has
+	// checked against GetInfoResponse.settings_schema_json, with the defaults of
+	// the schema filled in. Secrets in it travel in no other way, and are not to
+	// be printed. Empty without a schema.
 	SettingsJson  []byte  `protobuf:"bytes,1,opt,name=settings_json,json=settingsJson,proto3" json:"settings_json,omitempty"`
 	Limits        *Limits `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -868,7 +883,11 @@ type Policy struct {
 	RetryBackoff *durationpb.Duration `protobuf:"bytes,10,opt,name=retry_backoff,json=retryBackoff,proto3" json:"retry_backoff,omitempty"`
 	// After which failures a job may be run again. Empty: all but
 	// RETRY_CAUSE_TIMEOUT.
-	RetryOn       []RetryCause `protobuf:"varint,11,rep,packed,name=retry_on,json=retryOn,proto3,enum=geomill.process.v1.RetryCause" json:"retry_on,omitempty"`
+	RetryOn []RetryCause `protobuf:"varint,11,rep,packed,name=retry_on,json=retryOn,proto3,enum=geomill.process.v1.RetryCause" json:"retry_on,omitempty"`
+	// With ISOLATION_JOB: the instance of an asynchronous job goes on while the
+	// host is down or restarts. It is told so by GEOMILL_DETACHED in its
+	// environment, and must have the capability "attach".
+	Detached      bool `protobuf:"varint,20,opt,name=detached,proto3" json:"detached,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -950,6 +969,13 @@ func (x *Policy) GetRetryOn() []RetryCause {
 		return x.RetryOn
 	}
 	return nil
+}
+
+func (x *Policy) GetDetached() bool {
+	if x != nil {
+		return x.Detached
+	}
+	return false
 }
 
 type SessionRequest struct {
@@ -1411,7 +1437,8 @@ func (x *Cancel) GetGrace() *durationpb.Duration {
 }
 
 // Attach asks an instance to send again what followed after_seq of a job that
-// it still runs (capability "attach").
+// it still runs, or that has ended (capability "attach"), and outputs that it
+// sent before.
 type Attach struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	AfterSeq      uint64                 `protobuf:"varint,1,opt,name=after_seq,json=afterSeq,proto3" json:"after_seq,omitempty"`
@@ -2197,8 +2224,9 @@ func (x *Problem) GetFaults() []*Fault {
 
 type Fault struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Input string                 `protobuf:"bytes,1,opt,name=input,proto3" json:"input,omitempty"`
-	// JSON pointer (RFC 6901) within the input's value.
+	// Empty in a problem of ConfigureResponse.
+	Input string `protobuf:"bytes,1,opt,name=input,proto3" json:"input,omitempty"`
+	// JSON pointer (RFC 6901) within the input's value, or within the settings.
 	Pointer       string `protobuf:"bytes,2,opt,name=pointer,proto3" json:"pointer,omitempty"`
 	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2261,14 +2289,15 @@ var File_processv1_process_proto protoreflect.FileDescriptor
 const file_processv1_process_proto_rawDesc = "" +
 	"\n" +
 	"\x17processv1/process.proto\x12\x12geomill.process.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n" +
-	"\x0eGetInfoRequest\"\x96\x01\n" +
+	"\x0eGetInfoRequest\"\xc8\x01\n" +
 	"\x0fGetInfoResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x10\n" +
 	"\x03sdk\x18\x03 \x01(\tR\x03sdk\x12\"\n" +
 	"\fcapabilities\x18\x04 \x03(\tR\fcapabilities\x12\x1f\n" +
 	"\vinstance_id\x18\x05 \x01(\tR\n" +
-	"instanceId\"k\n" +
+	"instanceId\x120\n" +
+	"\x14settings_schema_json\x18\x06 \x01(\fR\x12settingsSchemaJson\"k\n" +
 	"\x10ConfigureRequest\x12#\n" +
 	"\rsettings_json\x18\x01 \x01(\fR\fsettingsJson\x122\n" +
 	"\x06limits\x18\x02 \x01(\v2\x1a.geomill.process.v1.LimitsR\x06limits\"[\n" +
@@ -2291,7 +2320,7 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\tprocesses\x18\x01 \x03(\v2\x1b.geomill.process.v1.ProcessR\tprocesses\"h\n" +
 	"\aProcess\x12)\n" +
 	"\x10description_json\x18\x01 \x01(\fR\x0fdescriptionJson\x122\n" +
-	"\x06policy\x18\x02 \x01(\v2\x1a.geomill.process.v1.PolicyR\x06policy\"\xeb\x02\n" +
+	"\x06policy\x18\x02 \x01(\v2\x1a.geomill.process.v1.PolicyR\x06policy\"\x87\x03\n" +
 	"\x06Policy\x12;\n" +
 	"\tisolation\x18\x01 \x01(\x0e2\x1d.geomill.process.v1.IsolationR\tisolation\x12'\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\rR\x0emaxConcurrency\x123\n" +
@@ -2300,7 +2329,8 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\rdeterministic\x18\x05 \x01(\bR\rdeterministic\x12>\n" +
 	"\rretry_backoff\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\fretryBackoff\x129\n" +
-	"\bretry_on\x18\v \x03(\x0e2\x1e.geomill.process.v1.RetryCauseR\aretryOn\"M\n" +
+	"\bretry_on\x18\v \x03(\x0e2\x1e.geomill.process.v1.RetryCauseR\aretryOn\x12\x1a\n" +
+	"\bdetached\x18\x14 \x01(\bR\bdetached\"M\n" +
 	"\x0eSessionRequest\x12;\n" +
 	"\bmessages\x18\x01 \x03(\v2\x1f.geomill.process.v1.HostMessageR\bmessages\"P\n" +
 	"\x0fSessionResponse\x12=\n" +

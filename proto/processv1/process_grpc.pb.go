@@ -41,7 +41,8 @@ const (
 type ControlServiceClient interface {
 	// GetInfo identifies the plugin and says what it can do.
 	GetInfo(ctx context.Context, in *GetInfoRequest, opts ...grpc.CallOption) (*GetInfoResponse, error)
-	// Configure is called once per instance, before the first session.
+	// Configure is called once per instance, after GetInfo and before the first
+	// session. Its problems have a fault for each wrong setting.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
 	// Check answers whether the instance still works; the host calls it
 	// regularly and treats three missed answers as a wedged instance.
@@ -108,7 +109,8 @@ func (c *controlServiceClient) Drain(ctx context.Context, in *DrainRequest, opts
 type ControlServiceServer interface {
 	// GetInfo identifies the plugin and says what it can do.
 	GetInfo(context.Context, *GetInfoRequest) (*GetInfoResponse, error)
-	// Configure is called once per instance, before the first session.
+	// Configure is called once per instance, after GetInfo and before the first
+	// session. Its problems have a fault for each wrong setting.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
 	// Check answers whether the instance still works; the host calls it
 	// regularly and treats three missed answers as a wedged instance.

@@ -6,6 +6,7 @@ package sdktest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"testing"
@@ -69,8 +70,18 @@ func Outputs(ids ...string) Option {
 // OnProgress calls f for each report while the process runs.
 func OnProgress(f func(Progress)) Option { return func(r *run) { r.onProgress = f } }
 
+// Settings makes the settings of the plugin before the process runs. The first
+// is what the process reads them from; values is anything that encodes to a JSON
+// object of settings, secrets in plain text. What is wrong with them is the error
+// of the result.
+func Settings(settings sdk.Configurable, values any) Option {
+	return func(r *run) { r.settings, r.values = settings, values }
+}
+
 type run struct {
 	ctx        context.Context
+	settings   sdk.Configurable
+	values     any
 	start      wire.Start
 	onProgress func(Progress)
 	result     *Result
@@ -85,11 +96,14 @@ func Run(t testing.TB, p sdk.Process, inputs any, options ...Option) *Result {
 	for _, option := range options {
 		option(r)
 	}
-	h, err := sdk.NewHandler(sdk.Plugin{Name: "sdktest", Version: "0.0.0"}, p)
+	h, err := sdk.NewHandler(sdk.Plugin{Name: "sdktest", Version: "0.0.0", Settings: r.settings}, p)
 	if err != nil {
 		t.Fatalf("sdktest: %v", err)
 	}
 	client := connect(t, h)
+	if r.result.Err = r.configure(client); r.result.Err != nil {
+		return r.result
+	}
 	list, err := client.Processes(t.Context())
 	if err != nil || len(list) != 1 {
 		t.Fatalf("sdktest: %d processes, %v", len(list), err)
@@ -116,6 +130,22 @@ func Run(t testing.TB, p sdk.Process, inputs any, options ...Option) *Result {
 		t.Errorf("sdktest: outputs are not as described:\n%v", err)
 	}
 	return r.result
+}
+
+// configure makes the settings, if there are any.
+func (r *run) configure(client *wire.Client) error {
+	if r.settings == nil {
+		return nil
+	}
+	settings, err := json.Marshal(r.values)
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	problems, err := client.Configure(r.ctx, settings, wire.Limits{})
+	if err == nil && len(problems) > 0 {
+		err = &problems[0]
+	}
+	return err
 }
 
 // connect serves h in memory until the test ends.

@@ -57,6 +57,33 @@ func TestRunChecksInputs(t *testing.T) {
 	}
 }
 
+type settings struct {
+	Greeting string     `json:"greeting,omitempty" jsonschema:"default=Hello"`
+	Key      sdk.Secret `json:"key" jsonschema:"minLength=4"`
+}
+
+func TestRunMakesSettings(t *testing.T) {
+	t.Parallel()
+	var current sdk.Settings[settings]
+	p := sdk.New(sdk.Info{ID: "greet"}, func(_ *sdk.Job, in inputs) (outputs, error) {
+		s := current.Get()
+		return outputs{s.Greeting + " " + in.Name, len(s.Key.Reveal())}, nil
+	})
+	r := sdktest.Run(t, p, inputs{Name: "Ada"}, sdktest.Settings(&current, map[string]any{"key": "sesame"}))
+	var greeting string
+	var length int
+	r.Decode("greeting", &greeting)
+	r.Decode("length", &length)
+	if greeting != "Hello Ada" || length != 6 {
+		t.Errorf("%s, %d", greeting, length)
+	}
+	var wrong *wire.Problem
+	r = sdktest.Run(t, p, inputs{Name: "Ada"}, sdktest.Settings(&current, map[string]any{"greeting": 1}))
+	if !errors.As(r.Err, &wrong) || len(wrong.Faults) != 2 || wrong.Faults[0].Pointer != "/greeting" || wrong.Faults[1].Pointer != "/key" {
+		t.Errorf("%v", r.Err)
+	}
+}
+
 // recorder is a test that may fail.
 type recorder struct {
 	testing.TB

@@ -23,7 +23,8 @@ func TestInfoAndProcessesCrossWhole(t *testing.T) {
 	t.Parallel()
 	two := 2
 	h := &handler{
-		info: wire.Info{Name: "demo", Version: "1.2.3", SDK: "go/0.1.0", Capabilities: []string{"cancel.graceful"}, InstanceID: "x"},
+		info: wire.Info{Name: "demo", Version: "1.2.3", SDK: "go/0.1.0", Capabilities: []string{"cancel.graceful"}, InstanceID: "x",
+			SettingsSchema: json.RawMessage(`{"type":"object"}`)},
 		processes: []wire.Process{
 			{
 				Description: ogc.Process{

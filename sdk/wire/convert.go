@@ -16,15 +16,19 @@ import (
 func infoToWire(i Info) *processv1.GetInfoResponse {
 	return &processv1.GetInfoResponse{
 		Name: i.Name, Version: i.Version, Sdk: i.SDK,
-		Capabilities: i.Capabilities, InstanceId: i.InstanceID,
+		Capabilities: i.Capabilities, InstanceId: i.InstanceID, SettingsSchemaJson: i.SettingsSchema,
 	}
 }
 
 func infoFromWire(w *processv1.GetInfoResponse) Info {
-	return Info{
+	i := Info{
 		Name: w.GetName(), Version: w.GetVersion(), SDK: w.GetSdk(),
 		Capabilities: w.GetCapabilities(), InstanceID: w.GetInstanceId(),
 	}
+	if len(w.GetSettingsSchemaJson()) > 0 {
+		i.SettingsSchema = w.GetSettingsSchemaJson()
+	}
+	return i
 }
 
 func limitsToWire(l Limits) *processv1.Limits {
@@ -63,6 +67,7 @@ func policyToWire(p Policy) *processv1.Policy {
 		MaxConcurrency: count(p.MaxConcurrency),
 		RetryAttempts:  count(p.RetryAttempts),
 		Deterministic:  p.Deterministic,
+		Detached:       p.Detached,
 	}
 	if p.Timeout > 0 {
 		w.Timeout = durationpb.New(p.Timeout)
@@ -84,6 +89,7 @@ func policyFromWire(w *processv1.Policy) Policy {
 		RetryAttempts:  int(w.GetRetryAttempts()),
 		RetryBackoff:   duration(w.GetRetryBackoff()),
 		Deterministic:  w.GetDeterministic(),
+		Detached:       w.GetDetached(),
 	}
 	for cause, c := range retryCauses {
 		if slices.Contains(w.GetRetryOn(), c) {

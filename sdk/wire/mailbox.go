@@ -47,6 +47,21 @@ func (b *mailbox) post(m *processv1.PluginMessage) bool {
 	return true
 }
 
+// number numbers a message that is added later.
+func (b *mailbox) number(m *processv1.PluginMessage) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seq++
+	m.Seq = b.seq
+}
+
+// add adds a message that is numbered already, perhaps once more.
+func (b *mailbox) add(m *processv1.PluginMessage) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.put(m)
+}
+
 // silent reports whether nothing was posted yet.
 func (b *mailbox) silent() bool {
 	b.mu.Lock()

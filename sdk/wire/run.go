@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"geomill/proto/processv1"
@@ -36,6 +37,8 @@ type run struct {
 
 	unended bool // given up: the plugin still runs it
 
+	seen *atomic.Uint64 // number of the last message that was handed on; or nil
+
 	list []*processv1.PluginMessage // scratch of deliver
 }
 
@@ -59,9 +62,18 @@ func (s *Session) Run(ctx context.Context, st Start, grace time.Duration, ev Eve
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	r := &run{session: s, start: st, grace: grace, events: ev, wake: make(chan struct{}, 1)}
-	r.dir.path = st.Dir
+	r := newRun(s, st, grace, ev)
 	defer r.dir.close()
+	return r.begin(ctx)
+}
+
+func newRun(s *Session, st Start, grace time.Duration, ev Events) *run {
+	return &run{session: s, start: st, grace: grace, events: ev, wake: make(chan struct{}, 1), dir: jobDir{path: st.Dir}}
+}
+
+// begin sends the job to the plugin and waits for its end.
+func (r *run) begin(ctx context.Context) (Values, error) {
+	s, st := r.session, r.start
 	if err := s.join(r); err != nil {
 		return nil, fmt.Errorf("start job: %w", err)
 	}
@@ -145,6 +157,9 @@ func (r *run) deliver() (end *processv1.PluginMessage) {
 			end = m
 		case *processv1.PluginMessage_Failed, *processv1.PluginMessage_Cancelled:
 			end = m
+		}
+		if r.seen != nil {
+			r.seen.Store(m.GetSeq())
 		}
 	}
 	clear(r.list)

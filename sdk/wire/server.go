@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +26,8 @@ const (
 // Server is the plugin's end of the connection: it serves the contract by
 // calling a Handler.
 type Server struct {
-	handler Handler
+	handler  Handler
+	detached *detached // nil: jobs end with their session
 
 	mu       sync.Mutex
 	limits   Limits
@@ -123,6 +125,9 @@ func (s *Server) Abort(ctx context.Context, p *Problem) {
 	if session != nil {
 		session.stop(p)
 	}
+	if s.detached != nil {
+		s.detached.stop(p)
+	}
 	select {
 	case <-s.refuse():
 	case <-ctx.Done():
@@ -161,7 +166,11 @@ type control struct {
 
 func (c *control) GetInfo(context.Context, *processv1.GetInfoRequest) (_ *processv1.GetInfoResponse, err error) {
 	defer panicked("get info", &err)
-	return infoToWire(c.server.handler.Info()), nil
+	info := c.server.handler.Info()
+	if c.server.detached != nil {
+		info.Capabilities = append(slices.Clone(info.Capabilities), CapabilityAttach)
+	}
+	return infoToWire(info), nil
 }
 
 func (c *control) Configure(ctx context.Context, r *processv1.ConfigureRequest) (_ *processv1.ConfigureResponse, err error) {

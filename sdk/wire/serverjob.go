@@ -29,6 +29,7 @@ type serverJob struct {
 	session  *serving
 	box      mailbox
 	admitted bool // it has a slot
+	detached *detached
 	ctx      context.Context
 	stop     context.CancelCauseFunc
 
@@ -36,7 +37,7 @@ type serverJob struct {
 }
 
 // run executes the job and posts its end, whatever the handler does.
-func (j *serverJob) run(w *processv1.Start) {
+func (j *serverJob) run(server *Server, w *processv1.Start) {
 	var end *processv1.PluginMessage
 	defer func() {
 		if p := recover(); p != nil {
@@ -46,13 +47,17 @@ func (j *serverJob) run(w *processv1.Start) {
 		}
 		j.stop(nil)
 		// The host may use the id again as soon as it has the end.
-		j.session.leave(j)
+		if j.detached != nil {
+			j.detached.leave(j)
+		} else {
+			j.session.leave(j)
+		}
 		j.end(end)
 	}()
-	end = j.execute(w)
+	end = j.execute(server, w)
 }
 
-func (j *serverJob) execute(w *processv1.Start) *processv1.PluginMessage {
+func (j *serverJob) execute(server *Server, w *processv1.Start) *processv1.PluginMessage {
 	dir := &jobDir{path: w.GetJobDir()}
 	defer dir.close()
 	start, err := startFromWire(dir, j.id, w)
@@ -63,11 +68,11 @@ func (j *serverJob) execute(w *processv1.Start) *processv1.PluginMessage {
 	if !start.Deadline.IsZero() {
 		ctx = deadlineContext{ctx, start.Deadline}
 	}
-	outputs, err := j.session.server.handler.Run(ctx, start, j)
+	outputs, err := server.handler.Run(ctx, start, j)
 	if err != nil {
 		return ended(ctx, err)
 	}
-	return j.succeeded(dir, outputs)
+	return j.succeeded(server, dir, outputs)
 }
 
 // deadlineContext tells the deadline of a job. It needs no timer of its own:
@@ -79,11 +84,14 @@ type deadlineContext struct {
 
 func (c deadlineContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-func (j *serverJob) succeeded(dir *jobDir, outputs Values) *processv1.PluginMessage {
+func (j *serverJob) succeeded(server *Server, dir *jobDir, outputs Values) *processv1.PluginMessage {
 	if len(outputs) > maxValues {
 		return failed(&Problem{Title: "too many outputs", Detail: fmt.Sprintf("the process returned %d outputs, more than %d", len(outputs), maxValues)})
 	}
-	ws, size, err := valuesToWire(dir, outDir, outputs, j.session.server.inlineMax())
+	ws, size, err := valuesToWire(dir, outDir, outputs, server.inlineMax())
+	if err == nil && j.detached != nil {
+		err = syncOutputs(dir, ws)
+	}
 	if err == nil && size > MaxMessageBytes/2 {
 		err = fmt.Errorf("ids and media types take %d bytes", size)
 	}
@@ -164,6 +172,10 @@ func (j *serverJob) post(m *processv1.PluginMessage) {
 	m.JobId = j.id
 	if !isEnd(m) { // which the host times itself
 		m.Time = timestamppb.Now()
+	}
+	if j.detached != nil {
+		j.detached.post(m)
+		return
 	}
 	if !j.box.post(m) || j.session.out.push(j) {
 		return

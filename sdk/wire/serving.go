@@ -143,6 +143,8 @@ func (s *serving) read(stream grpc.BidiStreamingServer[processv1.SessionRequest,
 				s.start(m.GetJobId(), k.Start)
 			case *processv1.HostMessage_Cancel:
 				s.cancel(m.GetJobId(), k.Cancel)
+			case *processv1.HostMessage_Attach:
+				s.attach(m.GetJobId(), k.Attach)
 			}
 		}
 	}
@@ -159,8 +161,16 @@ func (s *serving) start(id string, w *processv1.Start) {
 		j.end(failed(busy))
 		return
 	}
-	j.admitted = true
-	j.ctx, j.stop = context.WithCancelCause(s.ctx)
+	if d := s.server.detached; d != nil {
+		if busy := d.begin(j, w); busy != nil {
+			s.server.release(1)
+			j.end(failed(busy))
+			return
+		}
+	} else {
+		j.admitted = true
+		j.ctx, j.stop = context.WithCancelCause(s.ctx)
+	}
 	s.mu.Lock()
 	s.jobs[id] = j
 	if !s.armed {
@@ -202,7 +212,7 @@ func (s *serving) stop(cause error) {
 // session is over.
 func (s *serving) worker(w work) {
 	for {
-		w.job.run(w.start)
+		w.job.run(s.server, w.start)
 		if s.idle.Add(1) > maxIdle {
 			s.idle.Add(-1)
 			return
@@ -219,6 +229,14 @@ func (s *serving) worker(w work) {
 func (s *serving) cancel(id string, w *processv1.Cancel) {
 	if j := s.job(id); j != nil {
 		j.stop(&CancelledError{Reason: w.GetReason(), Grace: duration(w.GetGrace())})
+	}
+}
+
+// attach sends what the host has not seen of a job that goes on, or has ended.
+func (s *serving) attach(id string, w *processv1.Attach) {
+	if d := s.server.detached; d == nil || !d.attach(s, id, w.GetAfterSeq()) {
+		j := &serverJob{id: id, session: s}
+		j.end(failed(&Problem{Title: "the instance does not have this job"}))
 	}
 }
 
@@ -242,6 +260,9 @@ func (s *serving) leave(j *serverJob) {
 // listen to its context is left behind; it still counts as in flight.
 func (s *serving) windDown() {
 	s.mu.Lock()
+	if s.server.detached != nil { // its job goes on
+		clear(s.jobs)
+	}
 	if len(s.jobs) == 0 {
 		s.mu.Unlock()
 		return

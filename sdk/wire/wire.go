@@ -28,6 +28,9 @@ const (
 	// LifelineFD names the environment variable with the number of a file
 	// descriptor whose end of file means that the host is gone.
 	LifelineFD = "GEOMILL_LIFELINE_FD"
+	// DetachedDir names the environment variable with the directory of an
+	// instance that goes on when its host is gone. It has no lifeline then.
+	DetachedDir = "GEOMILL_DETACHED"
 	// InstanceMark names the environment variable by which the host finds the
 	// processes that an instance has started, and JobMark the one that tells
 	// for which job. A plugin passes the first on to them, and may set the second.
@@ -55,6 +58,9 @@ type Info struct {
 	SDK          string
 	Capabilities []string
 	InstanceID   string
+	// SettingsSchema is the JSON Schema of the settings, an object; nil: there
+	// are none.
+	SettingsSchema json.RawMessage `json:",omitempty"`
 }
 
 // Process is a process as the plugin declares it.
@@ -72,6 +78,9 @@ type Policy struct {
 	RetryBackoff   time.Duration // before the second attempt; 0 leaves it to the host
 	RetryOn        []RetryCause  // empty: all but RetryTimeout
 	Deterministic  bool
+	// Detached has the instance of an async job go on without its host; it needs
+	// PerJob.
+	Detached bool
 }
 
 // Isolation says how instances are shared between jobs.
@@ -204,7 +213,8 @@ func (p *Problem) Error() string {
 // Handler is what a plugin does. Server calls it.
 type Handler interface {
 	Info() Info
-	// Configure takes the operator's settings (a JSON object or nil).
+	// Configure takes the operator's settings (a JSON object or nil). Faults of
+	// its problems have a pointer within them, and no input.
 	Configure(ctx context.Context, settings json.RawMessage, l Limits) []Problem
 	Processes() []Process
 	// Run executes one job. It reports through ev (safe for concurrent use)

@@ -45,6 +45,7 @@ type settings struct {
 	Grace      *time.Duration `help:"Time between asking work to stop and stopping it (5s)." env:"GEOMILL_GRACE" placeholder:"DURATION"`
 	Drain      *time.Duration `help:"Time requests and jobs have after a signal (10s)." env:"GEOMILL_DRAIN" placeholder:"DURATION"`
 	PluginEnv  []string       `help:"Environment variable for plugins, NAME or NAME=VALUE." env:"GEOMILL_PLUGIN_ENV" placeholder:"NAME"`
+	Sandbox    *string        `help:"How plugins are confined: on (as far as this machine can), strict (or not started) or off (on)." env:"GEOMILL_SANDBOX" placeholder:"MODE"`
 	Compat     []string       `help:"Compatibility switch: cite10 or pygeoapi." env:"GEOMILL_COMPAT" placeholder:"SWITCH"`
 
 	QueueLimitPerCaller *int           `help:"Accepted jobs of one caller that may wait (half of all)." env:"GEOMILL_QUEUE_LIMIT_PER_CALLER" placeholder:"N"`
@@ -106,6 +107,7 @@ func (s settings) load() (host.Config, error) {
 	set(&c.MaxTimeout, s.MaxTimeout)
 	set(&c.ShowStderr, s.ShowStderr)
 	set(&c.LogMaxBytes, s.LogMax)
+	set(&c.Sandbox, s.Sandbox)
 	set(&c.Grace, s.Grace)
 	set(&c.Drain, s.Drain)
 	set(&c.Tombstone, s.Tombstone)

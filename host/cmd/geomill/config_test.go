@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -63,7 +64,7 @@ func TestFlagStandsOverEnvironmentOverFileOverDefault(t *testing.T) {
 var every = map[string]string{
 	"listen": "127.0.0.1:7", "plugins": "/p", "data": "/d", "base-url": "https://example.org/mill", "log-format": "json", "log-level": "debug",
 	"max-body": "77", "slots": "7", "queue-limit": "7", "sync-slots": "7", "record-sync": "true", "timeout": "7s", "max-timeout": "7s", "show-stderr": "false", "grace": "7s", "drain": "7s",
-	"plugin-env": "A=b", "compat": "cite10",
+	"plugin-env": "A=b", "compat": "cite10", "sandbox": "off",
 	"trusted-proxies": "10.0.0.0/8", "cors-origins": "https://page.example", "kvp-execute": "true", "forget-removed": "true",
 	"reference-schemes": "https", "reference-allow": "*.example.org", "reference-deny": "10.0.0.0/8", "reference-private": "true",
 	"reference-max-bytes": "77", "reference-timeout": "7s",
@@ -237,5 +238,30 @@ func TestEverySubcommandHasHelpWithAnExample(t *testing.T) {
 	}
 	if code := run([]string{"version"}, &out, &errs); code != 0 {
 		t.Errorf("geomill version: exit code %d", code)
+	}
+}
+
+func TestSettingsOfAPluginAreAnyYAML(t *testing.T) {
+	f := file(t, `
+plugin-config:
+  raster:
+    settings:
+      zoom: 7
+      big: 9007199254740993
+      ratio: 0.5
+      on: true
+      nothing: null
+      date: 2026-11-23
+      list: [1, {a: b}]
+      key: {from-file: /etc/key}
+`)
+	c, err := configured(t, "--config", f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(c.PluginConfig["raster"].Settings)
+	want := `{"big":9007199254740993,"date":"2026-11-23","key":{"from-file":"/etc/key"},"list":[1,{"a":"b"}],"nothing":null,"on":true,"ratio":0.5,"zoom":7}`
+	if err != nil || string(got) != want {
+		t.Errorf("%s, %v", got, err)
 	}
 }

@@ -21,6 +21,7 @@ type cli struct {
 	Backup   backupCmd   `cmd:"" help:"Write all jobs and results into a file, while the server runs or not."`
 	Restore  restoreCmd  `cmd:"" help:"Make a data directory of a backup."`
 	Jobs     jobsCmd     `cmd:"" help:"List, show, dismiss and prune the jobs of a running server."`
+	Doctor   doctorCmd   `cmd:"" help:"Say how plugins can be confined on this machine, and what else is amiss."`
 	Manifest manifestCmd `cmd:"" help:"Serve command line tools as a manifest says: the first line of one names this."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

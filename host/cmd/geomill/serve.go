@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"runtime"
 	"strings"
@@ -23,7 +24,8 @@ func (serveCmd) Help() string {
 	return `Example: geomill serve --listen localhost:5000 --plugins ./plugins --data ./data
 
 A flag stands over its environment variable, that over the configuration file, and that over the default.
-SIGTERM or SIGINT drains and stops the server; a second one ends it at once.`
+SIGTERM or SIGINT drains and stops the server; a second one ends it at once.
+SIGHUP reads the configuration again: plugin-config and processes of it come into force without a restart.`
 }
 
 func (c serveCmd) Run(s *streams) error {
@@ -36,13 +38,18 @@ func (c serveCmd) Run(s *streams) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal has its default effect
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	var address string
 	return host.Run(ctx, config, host.NewLogger(config, s.err), host.News{
 		Listening: func(url string) {
 			address = url
 			fmt.Fprintf(s.out, "listening on %s\n", url)
 		},
-		Found: func(found []host.PluginStatus) { announce(s.out, address, found, config) },
+		Found:  func(found []host.PluginStatus) { announce(s.out, address, found, config) },
+		Reread: c.load,
+		Hangup: hangup,
 	})
 }
 

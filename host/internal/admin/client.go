@@ -111,7 +111,7 @@ func dial(ctx context.Context, dir string) (net.Conn, error) {
 	info, err := os.Stat(dir)
 	if err == nil {
 		owner := int(info.Sys().(*syscall.Stat_t).Uid)
-		err = checkPeer(conn.(*net.UnixConn), os.Geteuid(), owner)
+		_, err = checkPeer(conn.(*net.UnixConn), os.Geteuid(), owner)
 	}
 	if err != nil {
 		_ = conn.Close()

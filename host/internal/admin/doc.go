@@ -68,15 +68,15 @@ func at(dir, name string, use func(path string) error) error {
 
 // checkPeer fails unless the other end of the connection belongs to one of the
 // users.
-func checkPeer(conn *net.UnixConn, users ...int) error {
+func checkPeer(conn *net.UnixConn, users ...int) (pid int, err error) {
 	peer, err := peerOf(conn)
 	if err != nil {
-		return fmt.Errorf("check peer: %w", err)
+		return 0, fmt.Errorf("check peer: %w", err)
 	}
 	if !slices.Contains(users, int(peer.Uid)) {
-		return fmt.Errorf("process %d of user %d is at the other end of %s", peer.Pid, peer.Uid, socketName)
+		return 0, fmt.Errorf("process %d of user %d is at the other end of %s", peer.Pid, peer.Uid, socketName)
 	}
-	return nil
+	return int(peer.Pid), nil
 }
 
 // peerOf returns who is at the other end of a connection.

@@ -82,8 +82,8 @@ func listen(dir string) (*net.UnixListener, error) {
 	return l, err
 }
 
-// ownersOnly refuses connections of other users, who cannot come here unless the
-// mode of the socket was changed.
+// ownersOnly refuses connections of plugins, and of other users, who cannot come
+// here unless the mode of the socket was changed.
 type ownersOnly struct {
 	*net.UnixListener
 	log *slog.Logger
@@ -95,7 +95,11 @@ func (l ownersOnly) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := checkPeer(conn, os.Geteuid(), 0); err != nil {
+		pid, err := checkPeer(conn, os.Geteuid(), 0)
+		if err == nil {
+			err = checkConfined(pid)
+		}
+		if err != nil {
 			l.log.Warn("connection to the admin socket refused", "error", err)
 			_ = conn.Close()
 			continue

@@ -35,6 +35,9 @@ var (
 	ErrShuttingDown = errors.New("host is shutting down")
 )
 
+// ErrDetached is no failure: the attempt goes on, for the next host to take over.
+var ErrDetached = errors.New("the attempt goes on without the host")
+
 // InvalidError is a wrong execute request, with every fault found.
 type InvalidError struct{ Faults []ogc.Fault }
 
@@ -56,6 +59,7 @@ type UnavailableError struct {
 	ProcessID  string
 	Reason     string        // for clients
 	RetryAfter time.Duration // zero when nobody knows
+	Passing    bool          // it ends by itself so soon that a job may wait for it in the queue
 }
 
 func (e *UnavailableError) Error() string {

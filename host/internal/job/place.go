@@ -19,18 +19,9 @@ import (
 // TakeHome has to follow once the work has ended, whatever came of it. An
 // attempt without a JobDir stays where it is.
 func (a Attempt) PlaceIn(root string) (Attempt, error) {
-	if root == "" || a.JobDir == "" {
-		return a, nil
-	}
-	p := a
-	parent := len(filepath.Dir(a.JobDir))
-	p.Dir = root + a.Dir[parent:]
-	p.JobDir = p.Dir[:len(root)+len(a.JobDir)-parent]
-	if a.Checkpoint != "" {
-		p.Checkpoint = root + a.Checkpoint[parent:]
-	}
+	p := a.PlacedIn(root)
 	files := hasFile(a.Inputs)
-	if !files && a.Checkpoint == "" {
+	if p.JobDir == a.JobDir || !files && a.Checkpoint == "" {
 		return p, nil
 	}
 	err := os.Rename(a.JobDir, p.JobDir)
@@ -40,7 +31,23 @@ func (a Attempt) PlaceIn(root string) (Attempt, error) {
 	if err != nil && (files || !errors.Is(err, fs.ErrNotExist)) {
 		return a, fmt.Errorf("place directory of job: %w", err)
 	}
-	if files {
+	return p, nil
+}
+
+// PlacedIn returns the attempt as PlaceIn does, where its directory is in root
+// already.
+func (a Attempt) PlacedIn(root string) Attempt {
+	if root == "" || a.JobDir == "" {
+		return a
+	}
+	p := a
+	parent := len(filepath.Dir(a.JobDir))
+	p.Dir = root + a.Dir[parent:]
+	p.JobDir = p.Dir[:len(root)+len(a.JobDir)-parent]
+	if a.Checkpoint != "" {
+		p.Checkpoint = root + a.Checkpoint[parent:]
+	}
+	if hasFile(a.Inputs) {
 		p.Inputs = maps.Clone(a.Inputs)
 		for id, v := range p.Inputs {
 			if strings.HasPrefix(v.File, a.JobDir+"/") {
@@ -49,7 +56,7 @@ func (a Attempt) PlaceIn(root string) (Attempt, error) {
 			}
 		}
 	}
-	return p, nil
+	return p
 }
 
 // TakeHome moves the job's directory of an attempt back from where PlaceIn has

@@ -32,6 +32,7 @@ type Policy struct {
 	RetryBackoff   time.Duration  `json:"retryBackoff,omitempty"`   // before the second attempt; 0: 1 s
 	RetryOn        []FailureKind  `json:"retryOn,omitzero"`         // of RetryCauses; nil: DefaultRetryOn
 	Deterministic  bool           `json:"deterministic,omitempty"`
+	Detached       bool           `json:"detached,omitempty"`     // async jobs go on without the host; only with PerJob
 	Priority       Priority       `json:"priority,omitempty"`     // of jobs that ask for none
 	QueueTimeout   *time.Duration `json:"queueTimeout,omitempty"` // longest wait for the first start, 0 for ever; nil: the host's
 	Limits         Limits         `json:"limits,omitzero"`

@@ -129,6 +129,9 @@ func (u *running) latest(j Job) Job {
 	if r := u.report.Load(); r != nil {
 		j.Progress, j.Message = r.progress, r.message
 	}
+	if p := u.moved.Load(); p != nil {
+		j.Plugin = p.Plugin
+	}
 	return j
 }
 
@@ -153,14 +156,15 @@ func remaining(took time.Duration, percent float64) time.Duration {
 	return time.Duration(min(float64(took)*(100-percent)/percent, float64(2*estimateFarthest)))
 }
 
-// observe makes ready what keeps the reports of an attempt that has just started.
-func (s *Service) observe(u *running, j Job) {
+// observe makes ready what keeps the reports of an attempt. again says that it has
+// just started, and is not the first.
+func (s *Service) observe(u *running, j Job, again bool) {
 	u.now, u.news = s.Now, make(chan struct{}, 1)
 	g := s.newJournal(j)
 	if g == nil {
 		return
 	}
-	if j.Attempt > 1 {
+	if again {
 		g.begin()
 	}
 	u.journal.Store(g)

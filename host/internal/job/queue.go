@@ -25,6 +25,9 @@ func (s *Service) Recover(ctx context.Context) error {
 			return fmt.Errorf("queue job %s again: %w", t.JobID, err)
 		}
 	}
+	if x, ok := s.Executor.(Resumer); ok {
+		x.Abandon()
+	}
 	return s.sweep(ctx)
 }
 
@@ -39,6 +42,9 @@ func (s *Service) unfinished(ctx context.Context) ([]Ticket, error) {
 		}
 		for _, j := range page.Jobs {
 			c.After = j.ID
+			if s.resumes(j) {
+				continue
+			}
 			if j.Status == ogc.Running || j.Sync {
 				if j, err = s.settleCrashed(ctx, j); err != nil {
 					return nil, fmt.Errorf("settle job %s: %w", c.After, err)
@@ -121,6 +127,10 @@ func (s *Service) Run(ctx context.Context) error {
 	workers.Go(func() { s.sweeper(ctx) })
 	workers.Go(func() { s.retainer(ctx) })
 	workers.Go(func() { s.expire(ctx) })
+	defer context.AfterFunc(ctx, func() { close(s.leaving) })()
+	for _, r := range s.resumed {
+		workers.Go(func() { s.resume(base, r) })
+	}
 	s.claim(ctx, base, &workers)
 
 	idle := make(chan struct{})
@@ -219,19 +229,18 @@ func (s *Service) workOn(ctx context.Context, l Lease) (time.Duration, error) {
 		return max(time.Second, unavailable.RetryAfter), nil
 	}
 	if err != nil {
-		j.Exception = j.exception(&Failure{Kind: Vanished, Detail: "the process " + j.ProcessID + " is no longer offered"})
-		j.Message = j.Exception.Detail
-		if j, err = s.change(ctx, j, ogc.Failed, nil); err != nil && j.Status == ogc.Accepted {
-			return time.Second, err // it has to end some day
-		}
-		s.cleanUp(j)
-		return 0, err
+		return s.outgrown(ctx, j, &Failure{Kind: Vanished, Detail: "the process " + j.ProcessID + " is no longer offered"})
 	}
 	o, err := s.Store.Order(ctx, id)
 	if err != nil {
 		return time.Second, err
 	}
 	begun := j.Attempt
+	if p.Plugin.Hash != j.Plugin.Hash {
+		if err := p.takes(&o); err != nil {
+			return s.outgrown(ctx, j, err)
+		}
+	}
 	if j = s.own(ctx, j, o, p, l); j.Status != ogc.Accepted {
 		return 0, nil
 	}
@@ -239,4 +248,17 @@ func (s *Service) workOn(ctx context.Context, l Lease) (time.Duration, error) {
 		return j.delay(), nil
 	}
 	return time.Second, nil // the attempt could not begin
+}
+
+// outgrown fails a job that its process cannot run any more. It returns as
+// workOn does.
+func (s *Service) outgrown(ctx context.Context, j Job, why error) (time.Duration, error) {
+	j.Exception = j.exception(why)
+	j.Message = j.Exception.Detail
+	j, err := s.change(ctx, j, ogc.Failed, nil)
+	if err != nil && j.Status == ogc.Accepted {
+		return time.Second, err // it has to end some day
+	}
+	s.cleanUp(j)
+	return 0, err
 }

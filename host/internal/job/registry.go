@@ -30,7 +30,12 @@ type running struct {
 	report  atomic.Pointer[report]
 	log     *slog.Logger
 
+	order Order                   // of the attempt; set before it
+	moved atomic.Pointer[Process] // not nil: what runs the attempt rather than what it was begun for
+
 	onProgress func() // nil when no subscriber waits for it; set before the attempt
+
+	detached bool // its attempt may go on without the host; set by that
 
 	job   *Job                  // as of its start; set before the attempt
 	topic atomic.Pointer[topic] // nil when nobody listens to the job

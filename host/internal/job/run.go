@@ -35,7 +35,10 @@ func (s *Service) runSync(ctx context.Context, p *Process, id string, o Order) (
 	}
 	now := s.Now()
 	j := Job{ID: id, ProcessID: p.ID, Plugin: p.Plugin, Sync: true, Status: ogc.Running, Attempt: 1, Created: now, Started: now, Updated: now}
-	outputs, err := s.attempt(ctx, j, o, p, &running{id: id, log: s.Logger})
+	u := &running{id: id, log: s.Logger}
+	outputs, err := s.attempt(ctx, j, o, p, u)
+	p = u.ranBy(p)
+	j.Plugin = p.Plugin
 	if err != nil {
 		s.removeDir(id)
 		return nil, s.syncFailure(ctx, j, err)
@@ -150,54 +153,50 @@ func (s *Service) attempt(ctx context.Context, j Job, o Order, p *Process, u *ru
 	timeout := s.timeLimit(p.Policy, o.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer cancel()
-	dir := s.attemptDir(j.ID, j.Attempt)
-	inputs, err := s.lendInputs(o, dir)
-	if err != nil {
+	a := s.attemptOf(j, o, p, u)
+	var err error
+	if a.Inputs, err = s.lendInputs(o, a.Dir); err != nil {
 		return nil, err
 	}
-	a := Attempt{JobID: j.ID, Number: j.Attempt, Process: p, Inputs: inputs, Outputs: o.wanted(), JobDir: filepath.Dir(dir), Dir: dir, Grace: s.Grace,
-		Console: u.keptConsole()}
-	if j.Retries > 0 { // else there is no other attempt to find it
-		a.Checkpoint = s.checkpointDir(j.ID)
+	if a.Inputs == nil {
+		a.Inputs = map[string]Value{} // Moved may add to them
 	}
+	u.order = o
+	u.order.Inputs = a.Inputs
 	outputs, err := s.Executor.Execute(ctx, a, u)
-	if errors.Is(err, ErrTimeout) {
-		return nil, timedOut(timeout, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	for id := range outputs {
-		if _, ok := o.Outputs[id]; o.Outputs != nil && !ok {
-			delete(outputs, id)
-		}
-	}
-	return outputs, nil
+	return o.outcome(outputs, err, timeout)
 }
 
 // lendInputs moves the files of an order into the directory of an attempt.
 func (s *Service) lendInputs(o Order, dir string) (map[string]Value, error) {
-	var moved map[string]Value
-	for id, v := range o.Inputs {
+	for _, v := range o.Inputs {
 		if v.File == "" {
 			continue
 		}
-		if moved == nil {
-			if err := os.MkdirAll(dir, 0o700); err != nil {
-				return nil, fmt.Errorf("make attempt directory: %w", err)
-			}
-			if err := os.Rename(filepath.Dir(v.File), filepath.Join(dir, inputsDir)); err != nil {
-				return nil, fmt.Errorf("lend inputs: %w", err)
-			}
-			moved = maps.Clone(o.Inputs)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make attempt directory: %w", err)
 		}
-		v.File = filepath.Join(dir, inputsDir, filepath.Base(v.File))
-		moved[id] = v
+		if err := os.Rename(filepath.Dir(v.File), filepath.Join(dir, inputsDir)); err != nil {
+			return nil, fmt.Errorf("lend inputs: %w", err)
+		}
+		break // all of them are there
 	}
-	if moved == nil {
-		return o.Inputs, nil
+	return o.lent(dir), nil
+}
+
+// lent returns the inputs as an attempt has them.
+func (o Order) lent(dir string) map[string]Value {
+	if !hasFile(o.Inputs) {
+		return o.Inputs
 	}
-	return moved, nil
+	moved := maps.Clone(o.Inputs)
+	for id, v := range moved {
+		if v.File != "" {
+			v.File = filepath.Join(dir, inputsDir, filepath.Base(v.File))
+			moved[id] = v
+		}
+	}
+	return moved
 }
 
 // wanted is the selection of outputs as an Attempt takes it.
@@ -230,17 +229,16 @@ type outcome struct {
 	err     error
 }
 
-// begin starts the attempt of a job that is recorded as running. The outcome has
-// to be awaited.
-func (s *Service) begin(ctx context.Context, j Job, o Order, p *Process, u *running) <-chan outcome {
+// begin starts an attempt of a job that is recorded as running, or takes it over.
+// The outcome has to be awaited.
+func (s *Service) begin(j Job, o Order, u *running, attempt func() (map[string]Value, error)) <-chan outcome {
 	u.job = &j
 	if u.onProgress = s.onProgress(j, o); u.onProgress != nil {
 		u.onProgress()
 	}
-	s.observe(u, j)
 	done := make(chan outcome, 1)
 	go func() {
-		outputs, err := s.attempt(ctx, j, o, p, u)
+		outputs, err := attempt()
 		done <- outcome{outputs, err}
 	}()
 	return done
@@ -261,15 +259,25 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 		s.live.settle(u, j)
 		return j
 	}
-	done := s.begin(ctx, j, o, p, u)
+	s.observe(u, j, j.Attempt > 1)
+	done := s.begin(j, o, u, func() (map[string]Value, error) { return s.attempt(ctx, j, o, p, u) })
+	return s.follow(ctx, cancel, j, u, done, l)
+}
+
+// follow waits for the outcome of an attempt, keeps what it reports meanwhile, and
+// writes how it ended. cancel ends ctx.
+func (s *Service) follow(ctx context.Context, cancel context.CancelCauseFunc, j Job, u *running, done <-chan outcome, l Lease) Job {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	news, due := u.news, (<-chan time.Time)(nil)
 	for {
 		select {
 		case r := <-done:
+			if errors.Is(r.err, ErrDetached) {
+				return s.leaveRunning(ctx, j, u)
+			}
 			j = s.conclude(ctx, j, u, r.outputs, r.err)
-			s.cleanUp(j)
+			s.clear(j, u)
 			return j
 		case <-ctx.Done():
 			if dismissal(ctx) { // say so at once; the work is still being stopped
@@ -277,9 +285,12 @@ func (s *Service) own(ctx context.Context, j Job, o Order, p *Process, l Lease) 
 				<-done
 			} else {
 				r := <-done
+				if errors.Is(r.err, ErrDetached) {
+					return s.leaveRunning(ctx, j, u)
+				}
 				j = s.conclude(ctx, j, u, r.outputs, r.err)
 			}
-			s.cleanUp(j)
+			s.clear(j, u)
 			return j
 		case <-news:
 			news, due = nil, time.After(keepEvery)

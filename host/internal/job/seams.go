@@ -181,6 +181,27 @@ type Executor interface {
 	Execute(ctx context.Context, a Attempt, ev Events) (map[string]Value, error)
 }
 
+// Resumer is an Executor of attempts that can go on while no host runs.
+type Resumer interface {
+	// Resumable returns the attempt of a job that an earlier host began and
+	// that has gone on, or ended, since; nil when there is none. Each can be
+	// asked for once.
+	Resumable(jobID string, attempt int) *Resumption
+	// Resume is Execute for such an attempt, whose inputs are in place.
+	Resume(ctx context.Context, a Attempt, ev Events) (map[string]Value, error)
+	// Forget is called when the outcome of an attempt that could have gone on
+	// is recorded.
+	Forget(jobID string)
+	// Abandon ends those attempts that were not asked for.
+	Abandon()
+}
+
+// Resumption is what a host has to know of an attempt that it takes over.
+type Resumption struct {
+	Process *Process  // as of the start
+	Began   time.Time // when the attempt did
+}
+
 // Attempt is one run of one job.
 type Attempt struct {
 	JobID   string
@@ -201,6 +222,10 @@ type Attempt struct {
 	// or empty when it has no other attempt. Like Dir it need not exist.
 	Checkpoint string
 	Grace      time.Duration // between asking the work to stop and stopping it
+	// Leave is closed when the host stops, if the attempt may go on without it;
+	// Execute then returns ErrDetached at once, unless ctx has ended. Nil: the
+	// attempt ends with the host.
+	Leave <-chan struct{}
 	// Console takes the lines of the standard streams (FromStdout, FromStderr)
 	// that are this job's for certain, before Execute returns, from any
 	// goroutine; fields is a JSON object or nil. Nil when nobody keeps them.
@@ -212,4 +237,8 @@ type Events interface {
 	Progress(percent float64, message string)
 	// Log takes one line; fields is a JSON object or nil.
 	Log(level slog.Level, message string, fields json.RawMessage)
+	// Moved says, before the attempt starts, that another version of its
+	// process runs it, as that was replaced meanwhile. It may add inputs to
+	// those of the attempt. The attempt ends with the error, if there is one.
+	Moved(p *Process) error
 }

@@ -148,6 +148,8 @@ type Service struct {
 	arriving  arrivals
 	ends      ends
 	overdue   *overdue
+	leaving   chan struct{} // closed when the host stops
+	resumed   []resumed     // found by Recover, for Run
 }
 
 // NewService checks the configuration. It starts nothing: see Run.
@@ -165,6 +167,7 @@ func NewService(c Config) (*Service, error) {
 		retaining: retaining{now: make(chan struct{}, 1)},
 		arriving:  arrivals{of: map[string]int{}},
 		overdue:   newOverdue(),
+		leaving:   make(chan struct{}),
 	}, nil
 }
 
@@ -206,15 +209,19 @@ func (s *Service) Jobs(ctx context.Context, f Filter, c Cursor, limit int) (Page
 // job ran and failed within the request, with a *FailedError.
 func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 	p, err := s.Catalog.Process(r.ProcessID)
-	if err != nil {
+	if err != nil && !passing(err) {
 		return nil, err
 	}
+	held := err
 	uid, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("make a job id: %w", err)
 	}
 	id := uid.String()
 	mode, wait := Negotiate(p.JobControlOptions, r.Prefer, s.MaxWait)
+	if held != nil && mode == Sync {
+		return nil, held
+	}
 	arrived, err := s.arrive(ctx, mode, r.Caller)
 	if err != nil {
 		return nil, err
@@ -246,6 +253,13 @@ func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 		x.Timeout = order.Timeout
 	}
 	return x, err
+}
+
+// passing reports whether a process cannot run now but soon: the queue can wait
+// for it.
+func passing(err error) bool {
+	u, ok := errors.AsType[*UnavailableError](err)
+	return ok && u.Passing
 }
 
 // prepare checks inputs and outputs and makes the order of the job.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"geomill/host/internal/plugin/trust"
@@ -21,6 +22,10 @@ type version struct {
 	clashes     map[string]string // id to the file that offers it already
 	sup         *supervisor
 	admitted    time.Time
+
+	back    string                // hash of the kept version to go back to, or empty
+	trial   atomic.Pointer[trial] // not nil: it has taken over not long ago
+	failing chan<- struct{}       // told when it has lost its trial
 }
 
 // admit opens, hashes and describes a candidate; the plugin is started only if
@@ -42,15 +47,23 @@ func (h *Host) admit(ctx context.Context, c candidate, replaces bool) (*version,
 
 func (h *Host) admitExecutable(ctx context.Context, exe *executable, c candidate, replaces bool) (*version, error) {
 	o := h.cfg.optionsOf(exe.name)
+	if reason := h.launcher.refusal(o); reason != "" {
+		return nil, errors.New(reason)
+	}
 	pin, err := h.judge(exe, o.policy())
 	if err != nil {
 		return nil, err
 	}
 	d, known := h.cache.describe(exe.hash)
-	if !known {
-		if d, err = h.interrogate(ctx, exe, o); err != nil {
-			return nil, err
+	if known {
+		if o, err = h.cfg.settle(exe.name, d.Info.SettingsSchema, o); err != nil {
+			err = passing{err} // a file or a variable may be mended
 		}
+	} else {
+		d, o, err = h.interrogate(ctx, exe, o)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := c.agrees(d.Info); err != nil {
 		return nil, err
@@ -68,7 +81,9 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, c candidate
 		return nil, passing{err}
 	}
 	exe.info = d.Info
-	v := &version{exe: exe, description: d, refused: refused, sup: newSupervisor(h.launcher, exe, o), admitted: time.Now()}
+	v := &version{exe: exe, description: d, refused: refused, sup: newSupervisor(h.launcher, exe, o), admitted: time.Now(),
+		failing: h.failing}
+	v.sup.onCrash = v.crashed
 	for _, p := range list {
 		v.offers = append(v.offers, newOffer(p, v.sup))
 	}
@@ -90,22 +105,28 @@ func (h *Host) accept(file string, pin trust.Pin, d description, policy trust.Po
 	return err
 }
 
-// interrogate starts a plugin once to ask what it is and offers.
-func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, error) {
-	conn, err := h.launcher.start(ctx, exe, o)
+// interrogate starts a plugin once to ask what it is and offers, and whether it
+// takes its settings. It is asked for its processes before it knows them: they
+// are the same for all settings, and without secrets. It returns the options with
+// the settings.
+func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, Options, error) {
+	conn, err := h.launcher.dial(ctx, exe, o)
 	if err != nil {
-		return description{}, passing{err}
+		return description{}, o, passing{err}
 	}
 	asking, cancel := context.WithTimeout(ctx, h.cfg.ConnectTimeout)
 	defer cancel()
 	list, err := conn.client.Processes(asking)
+	if err == nil && len(list) > maxProcesses {
+		err = fmt.Errorf("offers %d processes, more than %d", len(list), maxProcesses)
+	}
+	if err == nil {
+		err = conn.configure(ctx)
+	}
 	if err != nil {
 		conn.kill()
-		return description{}, passing{err}
+		return description{}, o, passing{err}
 	}
 	conn.stop(nil, h.cfg.TermAfter, h.cfg.KillAfter)
-	if len(list) > maxProcesses {
-		return description{}, fmt.Errorf("offers %d processes, more than %d", len(list), maxProcesses)
-	}
-	return description{Info: conn.info, Processes: list}, nil
+	return description{Info: conn.info, Processes: list}, conn.options, nil
 }

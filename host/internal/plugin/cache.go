@@ -17,7 +17,7 @@ import (
 
 const (
 	cacheFile    = "plugins.json"
-	cacheFormat  = 2
+	cacheFormat  = 3
 	cacheEntries = 512      // files, and descriptions, kept
 	cacheBytes   = 64 << 20 // largest cache file that is read
 )

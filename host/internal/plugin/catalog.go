@@ -45,7 +45,7 @@ func (h *Host) Process(id string) (*job.Process, error) {
 	if o == nil {
 		return nil, job.ErrNoSuchProcess
 	}
-	if err := o.sup.unavailable(); err != nil {
+	if err := o.sup.unavailable(o.process.Policy.Isolation); err != nil {
 		err.ProcessID = id
 		return o.process, err
 	}

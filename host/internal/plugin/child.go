@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"geomill/host/internal/plugin/cgroup"
+	"geomill/host/internal/plugin/sandbox"
 	"geomill/sdk/wire"
 
 	"github.com/hashicorp/go-plugin/runner"
@@ -47,6 +48,11 @@ type child struct {
 	group   *cgroup.Group // nil: none
 	dir     string        // private to the instance, removed with it
 	mark    string        // in the environment of all that it starts
+	machine *sandbox.Machine
+	spec    sandbox.Spec // what it may do
+	// detached is the directory with its standard streams, if it is to outlive
+	// the host; else empty.
+	detached string
 
 	cmd       *exec.Cmd
 	lifeline  *os.File // when it closes, the plugin ends
@@ -88,10 +94,16 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return fmt.Errorf("make home of instance: %w", err)
 	}
-	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home}
+	env := []string{"PATH=" + searchPath, "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home}
 	env = append(env, c.env...)
 	env = append(env, pluginEnv...)
-	env = append(env, wire.LifelineFD+"="+strconv.Itoa(lifelineFD), wire.InstanceMark+"="+c.mark)
+	env = append(env, wire.InstanceMark+"="+c.mark)
+	if c.detached != "" {
+		env = append(env, wire.DetachedDir+"="+c.detached)
+	} else {
+		env = append(env, wire.LifelineFD+"="+strconv.Itoa(lifelineFD))
+	}
+	c.spec.Own = append(c.spec.Own, dir)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cmd = &exec.Cmd{
@@ -99,7 +111,7 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 		Args:        []string{c.exe.path},
 		Env:         env,
 		Dir:         home,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: c.detached == "", Setsid: c.detached != ""},
 	}
 	return nil
 }
@@ -178,7 +190,7 @@ func (c *child) begin(cmd *exec.Cmd) error {
 	if c.killed {
 		return errKilled
 	}
-	err := cmd.Start()
+	err := c.confined(cmd)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -22,6 +23,9 @@ type Config struct {
 	// CacheDir keeps what is known about plugins between starts of the host;
 	// empty keeps nothing.
 	CacheDir string
+	// KeepDir keeps the previous version of each plugin, to go back to; empty
+	// keeps none.
+	KeepDir string
 	// LockFile keeps which contents of plugins are accepted; empty keeps that
 	// no longer than the host runs.
 	LockFile string
@@ -35,6 +39,9 @@ type Config struct {
 	// WorkDir has a directory for each instance, in which its jobs have theirs
 	// while they run; see job.Attempt.PlaceIn. Empty: they stay where they are.
 	WorkDir string
+	// Private are directories of the host of which no plugin may read more than is
+	// its own, whatever Options allow.
+	Private []string
 	// Env is added to the small environment of plugins, as NAME=value. The
 	// environment of the host is not passed on.
 	Env []string
@@ -42,12 +49,15 @@ type Config struct {
 	// wishes; nil takes every wish.
 	Policy func(processID string, wish job.Policy) job.Policy
 	// Options is what the operator decides about a plugin, by its name in Dir;
-	// nil decides nothing. It may answer otherwise later: an admitted version
-	// keeps the answer that it was admitted with.
+	// nil decides nothing. It and Policy may answer otherwise later: an admitted
+	// version keeps the answers that it was admitted with, until Reconfigure.
 	Options func(file string) Options
-	Log     *slog.Logger
-	journal *journal.Book            // what Log is told of plugins
-	conceal func(text string) string // takes out what is in Env
+	// LookupEnv finds the environment variables that settings refer to; nil takes
+	// the host's own.
+	LookupEnv func(name string) (string, bool)
+	Log       *slog.Logger
+	journal   *journal.Book            // what Log is told of plugins
+	conceal   func(text string) string // takes out what is in Env
 	// CheckJSON reads to the end of what is to be one JSON value and says what
 	// is wrong with it, in memory that does not grow with it. Files that a
 	// plugin declares as JSON pass it, since they go into documents as they
@@ -82,6 +92,9 @@ type Config struct {
 	MaxStartWait  time.Duration // how much backoff a job waits for rather than being refused (1 s)
 	SlotWait      time.Duration // how long a job waits when its process or instance is at its limit (30 s)
 
+	Idle        time.Duration // see Options.Idle (5 min)
+	PoisonGrace time.Duration // see Options.PoisonGrace (30 s)
+
 	DrainTimeout time.Duration // for the jobs of an instance that is to end (15 min)
 	TermAfter    time.Duration // from asking an instance to end to SIGTERM (2 s)
 	KillAfter    time.Duration // ... and to SIGKILL (5 s)
@@ -93,8 +106,11 @@ type Config struct {
 	Settle       time.Duration // how long a new file must not have changed (0.5 s)
 	RescanEvery  time.Duration // (30 s)
 	ReadyTimeout time.Duration // until Ready although a plugin hangs (15 s)
-	RetryFirst   time.Duration // until a plugin that could not be started is tried again, then doubled (30 s)
-	RetryMax     time.Duration // (10 min)
+	// TrialTime is how long a version that has taken over from another must not
+	// crash twice, or else that one is back (30 s).
+	TrialTime  time.Duration
+	RetryFirst time.Duration // until a plugin that could not be started is tried again, then doubled (30 s)
+	RetryMax   time.Duration // (10 min)
 }
 
 // prepare checks the configuration and fills in the defaults.
@@ -115,10 +131,13 @@ func (c *Config) prepare() error {
 		}
 	}
 	c.keepJournal()
+	if c.LookupEnv == nil {
+		c.LookupEnv = os.LookupEnv
+	}
 	if c.RunDir == "" {
 		c.RunDir = defaultRunDir()
 	}
-	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.LockFile, &c.RunDir, &c.WorkDir} {
+	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.LockFile, &c.KeepDir, &c.RunDir, &c.WorkDir} {
 		if *dir == "" {
 			continue
 		}
@@ -150,6 +169,8 @@ func (c *Config) fill() {
 		{&c.QuarantineFor, 5 * time.Minute},
 		{&c.MaxStartWait, time.Second},
 		{&c.SlotWait, 30 * time.Second},
+		{&c.Idle, 5 * time.Minute},
+		{&c.PoisonGrace, 30 * time.Second},
 		{&c.DrainTimeout, 15 * time.Minute},
 		{&c.TermAfter, 2 * time.Second},
 		{&c.KillAfter, 5 * time.Second},
@@ -158,6 +179,7 @@ func (c *Config) fill() {
 		{&c.Settle, 500 * time.Millisecond},
 		{&c.RescanEvery, 30 * time.Second},
 		{&c.ReadyTimeout, 15 * time.Second},
+		{&c.TrialTime, 30 * time.Second},
 		{&c.RetryFirst, 30 * time.Second},
 		{&c.RetryMax, 10 * time.Minute},
 	} {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"geomill/host/internal/plugin/settings"
 )
 
 const (
@@ -28,6 +30,9 @@ const (
 type console struct {
 	log *slog.Logger
 	tap atomic.Pointer[tap] // nil: no job is alone with the instance
+	// secrets are taken out of all that is written; nil as long as the plugin
+	// was told none.
+	secrets atomic.Pointer[settings.Settings]
 
 	mu     sync.Mutex
 	ring   [consoleLines]string
@@ -166,6 +171,7 @@ func (s *stream) settle() {
 }
 
 func (s *stream) take(line string) {
+	line = s.console.secrets.Load().Hide(line)
 	s.console.remember(line)
 	if r, ok := parseRecord(line); ok {
 		s.attribute(r)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/sandbox"
 
 	"go.uber.org/goleak"
 )
@@ -36,7 +37,7 @@ func launch(t testing.TB, name string) (*launcher, *executable) {
 		t.Fatal(err)
 	}
 	t.Cleanup(exe.close)
-	return &launcher{cfg: &cfg, runDir: dir.path}, exe
+	return &launcher{cfg: &cfg, runDir: dir.path, machine: sandbox.Probe()}, exe
 }
 
 // Not parallel: it counts what the whole test process holds.

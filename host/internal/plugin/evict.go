@@ -13,7 +13,8 @@ import (
 )
 
 // The end of an instance whose job had to end. All of it happens within a
-// second after the grace time of that job.
+// second after the grace time of that job, unless other jobs run in it: these
+// are given Options.PoisonGrace.
 const (
 	// lastCall is how long the other jobs of the instance may still take.
 	lastCall = 250 * time.Millisecond
@@ -45,6 +46,23 @@ func (in *instance) expel(cause error) {
 	in.shut(cause)
 }
 
+// spoil takes an instance out of use in which a job goes on that nobody waits
+// for. Its other jobs may still end, for a bounded time; with the last of them,
+// or if there are none, it is ended at once.
+func (in *instance) spoil() {
+	in.poisoning.Do(func() { close(in.poisoned) })
+	in.shut(errPoisoned)
+}
+
+func (in *instance) isPoisoned() bool {
+	select {
+	case <-in.poisoned:
+		return true
+	default:
+		return false
+	}
+}
+
 func (in *instance) isExpelled() bool {
 	select {
 	case <-in.expelled:
@@ -61,7 +79,7 @@ func (in *instance) evict() error {
 		in.awaitLast()
 	}
 	in.evicting.Store(true)
-	in.enter(StateStopping)
+	in.conn.enter(StateStopping, in.expulsion.cause)
 	in.conn.stop(in.session, evictTerm, evictKill)
 	return in.expulsion.cause
 }
@@ -85,7 +103,12 @@ func (in *instance) awaitLast() {
 // had to: an instance that goes on with the work is ended.
 func (h *Host) afterCancel(o *offer, in *instance, a job.Attempt, begun time.Time, err error) {
 	if _, ok := errors.AsType[*wire.UnresponsiveError](err); ok {
-		in.log.Warn("plugin ignores a cancelled job", "process", a.Process.ID, "job", a.JobID, "grace", a.Grace)
+		in.log.Warn("plugin ignores a cancelled job", "process", a.Process.ID, "job", a.JobID, "grace", a.Grace, "other_jobs", in.jobs()-1)
+		if o.process.Policy.Isolation == job.Shared && in.jobs() > 1 {
+			in.huntJob(a.JobID)
+			in.spoil()
+			return
+		}
 		in.expel(errPoisoned)
 		return
 	}
@@ -101,7 +124,7 @@ func (h *Host) afterCancel(o *offer, in *instance, a job.Attempt, begun time.Tim
 		in.expel(errPoisoned)
 		return
 	}
-	in.shut(errRetired) // nobody can tell whether they belong to other jobs
+	in.shut(errStrays) // nobody can tell whether they belong to other jobs
 }
 
 // strays ends the processes that were started for a job, and reports whether
@@ -110,7 +133,7 @@ func (in *instance) strays(jobID string, begun time.Time) bool {
 	for deadline := time.Now().Add(strayPatience); ; {
 		left := in.conn.child.offspring(begun)
 		if slices.ContainsFunc(left, func(p process) bool { return p.job == jobID }) {
-			hunt(in.log, func(p process) bool { return p.bears(in.conn.child.mark) && p.job == jobID })
+			in.huntJob(jobID)
 		}
 		if !slices.ContainsFunc(left, func(p process) bool { return p.job == "" }) {
 			return false
@@ -120,6 +143,11 @@ func (in *instance) strays(jobID string, begun time.Time) bool {
 		}
 		time.Sleep(strayPause)
 	}
+}
+
+// huntJob kills the processes that were started for a job and say so.
+func (in *instance) huntJob(jobID string) {
+	hunt(in.log, func(p process) bool { return p.bears(in.conn.child.mark) && p.job == jobID })
 }
 
 // evicted reports whether a job ended, as err says, because its instance was

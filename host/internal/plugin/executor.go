@@ -3,10 +3,12 @@ package plugin
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/settings"
 	"geomill/sdk/wire"
 )
 
@@ -26,9 +28,19 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 	if ctx.Err() != nil { // dismissed as it began: no instance is started for it
 		return nil, context.Cause(ctx)
 	}
+	if h.detaches(a) {
+		return h.executeDetached(ctx, a, ev)
+	}
 	o, in, err := h.borrow(ctx, a.Process.ID)
 	if err != nil {
 		return nil, err
+	}
+	if o.process != a.Process { // replaced since the job was given to it
+		if err := ev.Moved(o.process); err != nil {
+			o.giveBack(in)
+			return nil, err
+		}
+		a.Process = o.process
 	}
 	begun := beginning{time.Now(), in.conn.child.console.written()}
 	release := in.attribute(a)
@@ -53,12 +65,13 @@ func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt,
 	}
 	var out map[string]job.Value
 	working, allowed := h.allow(ctx, in, placed)
-	values, err := in.session.Run(working, startOf(working, placed), a.Grace, ev)
+	own := in.conn.options.settled
+	values, err := in.session.Run(working, startOf(working, placed), a.Grace, discreet(ev, own))
 	if err != nil {
-		err = h.failure(working, o, in, placed, begun, err)
+		err = h.failure(working, o, in, placed, begun, conceal(err, own))
 	}
 	if err = allowed.settle(err); err == nil {
-		out = h.outputs(in, a, values)
+		out = h.outputs(in.log, own, a, values)
 		err = within(a.Process.Policy.Limits, out)
 	}
 	if err := in.takeHome(a, placed, out, err); err != nil {
@@ -84,7 +97,7 @@ func (h *Host) borrow(ctx context.Context, id string) (*offer, *instance, error)
 			return nil, nil, err
 		}
 		if h.routes.Load().byID[id] == o {
-			return nil, nil, &job.UnavailableError{ProcessID: id, Reason: u.Reason, RetryAfter: u.RetryAfter}
+			return nil, nil, &job.UnavailableError{ProcessID: id, Reason: u.Reason, RetryAfter: u.RetryAfter, Passing: u.Passing}
 		}
 	}
 }
@@ -104,13 +117,13 @@ func startOf(ctx context.Context, a job.Attempt) wire.Start {
 
 // outputs takes over what a plugin returned. What its description does not
 // promise is left out.
-func (h *Host) outputs(in *instance, a job.Attempt, values wire.Values) map[string]job.Value {
+func (h *Host) outputs(log *slog.Logger, own *settings.Settings, a job.Attempt, values wire.Values) map[string]job.Value {
 	out := make(map[string]job.Value, len(values))
 	for _, n := range values {
 		id, v := n.ID, n.Value
 		if _, ok := a.Process.Outputs[id]; !ok {
-			in.log.Warn("plugin returned an output that its process does not have", "process", a.Process.ID, "job", a.JobID,
-				"output", strings.ToValidUTF8(id[:min(len(id), 200)], "\uFFFD"))
+			log.Warn("plugin returned an output that its process does not have", "process", a.Process.ID, "job", a.JobID,
+				"output", strings.ToValidUTF8(own.Hide(id[:min(len(id), 200)]), "\uFFFD"))
 			continue
 		}
 		value := a.Process.AsDeclared(id, job.Value(v), a.Outputs[id])
@@ -143,17 +156,26 @@ func (h *Host) failure(ctx context.Context, o *offer, in *instance, a job.Attemp
 	if _, ok := errors.AsType[*wire.UnresponsiveError](err); ok || ctx.Err() != nil {
 		h.afterCancel(o, in, a, begun.at, err)
 	}
+	if _, ok := errors.AsType[*wire.LostError](err); ok && ctx.Err() == nil {
+		return h.lostFailure(in, a, begun.lines, err)
+	}
+	return verdict(ctx, a.Process.ID, in.conn.options.Limits, err)
+}
+
+// verdict turns an error of the wire into the host's terms, where the instance
+// is not lost.
+func verdict(ctx context.Context, processID string, l Limits, err error) error {
+	if f, ok := errors.AsType[*job.Failure](err); ok {
+		return f
+	}
 	if c, ok := errors.AsType[*wire.ContractError](err); ok {
 		return &job.Failure{Kind: job.ContractBroken, Detail: c.Error(), Cause: err}
 	}
 	if p, ok := errors.AsType[*wire.Problem](err); ok {
-		return problemFailure(a.Process.ID, p, in.conn.options.Limits)
+		return problemFailure(processID, p, l)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
-	}
-	if _, ok := errors.AsType[*wire.LostError](err); ok {
-		return h.lostFailure(in, a, begun.lines, err)
 	}
 	return &job.Failure{Kind: job.ContractBroken, Detail: "the job could not be handed to the plugin", Cause: err}
 }

@@ -13,9 +13,10 @@ const eventPause = 20 * time.Millisecond
 
 // admission is the result of admitting a candidate.
 type admission struct {
-	candidate candidate
-	version   *version // nil when err is set
-	err       error
+	task
+	version *version // nil when err is set
+	notice  string   // why it is not made of the content of the file, or empty
+	err     error
 }
 
 // follower is the goroutine that keeps the entries in step with the directory.
@@ -26,16 +27,17 @@ type follower struct {
 	asked   map[string]chan struct{} // closed when a request waits for the file's admission
 	running sync.WaitGroup
 	pending int
-	first   bool   // no look has happened yet
-	trouble string // with the directory, as last logged
+	ctx     context.Context // of admissions
+	first   bool            // no look has happened yet
+	trouble string          // with the directory, as last logged
 }
 
 // follow looks at the directory now, after events, and regularly, until ctx
 // ends. Admissions happen beside it.
 func (h *Host) follow(ctx context.Context, w *watch) {
-	f := &follower{h: h, results: make(chan admission), turns: make(chan struct{}, h.cfg.Admissions),
-		asked: map[string]chan struct{}{}, first: true}
 	admitting, cancel := context.WithCancel(ctx)
+	f := &follower{h: h, results: make(chan admission), turns: make(chan struct{}, h.cfg.Admissions),
+		asked: map[string]chan struct{}{}, ctx: admitting, first: true}
 	defer f.abandon()
 	defer cancel()
 	ready := sync.OnceFunc(func() { close(h.ready) })
@@ -52,7 +54,7 @@ func (h *Host) follow(ctx context.Context, w *watch) {
 			return
 		case <-look.C:
 			w.attach()
-			look.Reset(f.look(admitting))
+			look.Reset(f.look())
 			soon = false
 			asked = h.asked // from now on it is known who can be meant
 		case id := <-asked:
@@ -65,6 +67,10 @@ func (h *Host) follow(ctx context.Context, w *watch) {
 			f.pending--
 			f.apply(a)
 			hasten = true // the file may have changed meanwhile
+		case o := <-h.orders:
+			f.carryOut(o)
+		case <-h.failing:
+			f.judge()
 		}
 		if hasten && !soon {
 			look.Reset(eventPause)
@@ -84,15 +90,13 @@ func (f *follower) abandon() {
 		close(f.results)
 	}()
 	for a := range f.results {
-		if a.version != nil {
-			a.version.exe.close()
-		}
+		f.h.leave(a.version, "the host is shutting down")
 	}
 }
 
 // look compares the directory with the entries, starts admissions, and returns
 // when to look again.
-func (f *follower) look(ctx context.Context) time.Duration {
+func (f *follower) look() time.Duration {
 	h := f.h
 	f.rejudge()
 	found, skips, err := discover(h.cfg.Dir, h.uid)
@@ -113,7 +117,7 @@ func (f *follower) look(ctx context.Context) time.Duration {
 	}
 	for _, c := range found {
 		present[c.file] = true
-		next = min(next, f.consider(ctx, c, now))
+		next = min(next, f.consider(c, now))
 	}
 	for file, e := range h.entries {
 		if !present[file] {
@@ -138,7 +142,8 @@ func (f *follower) entry(c candidate, now time.Time) *entry {
 		e = &entry{file: c.file, since: now}
 		f.h.entries[c.file] = e
 	}
-	e.path, e.target, e.available, e.missing = c.path, c.target, c.available, time.Time{}
+	e.latest, e.missing = c, time.Time{}
+	e.path, e.target, e.available = c.path, c.target, c.available
 	if e.seen != c.sighting() {
 		e.seen, e.seenSince = c.sighting(), now
 	}
@@ -176,7 +181,7 @@ func (f *follower) skip(s skip, now time.Time) time.Duration {
 
 // consider admits a candidate that is new and has settled. It returns when to
 // look at it again.
-func (f *follower) consider(ctx context.Context, c candidate, now time.Time) time.Duration {
+func (f *follower) consider(c candidate, now time.Time) time.Duration {
 	e := f.entry(c, now)
 	if e.admitting {
 		return f.h.cfg.RescanEvery
@@ -191,20 +196,32 @@ func (f *follower) consider(ctx context.Context, c candidate, now time.Time) tim
 	if left := f.unsettled(e, now); left > 0 {
 		return left
 	}
-	e.admitting, e.tried = true, c.sighting()
+	f.begin(e, task{candidate: c})
+	return f.h.cfg.RescanEvery
+}
+
+// begin carries out a task for an entry beside everything else; apply follows.
+func (f *follower) begin(e *entry, t task) {
+	t.old = e.serving
+	e.admitting = true
+	if t.kind == taskFile {
+		e.tried = t.candidate.sighting()
+	}
 	f.pending++
-	replaces, asked := e.serving != nil, make(chan struct{})
-	f.asked[c.file] = asked
+	asked := make(chan struct{})
+	f.asked[e.file] = asked
+	if t.order != nil || t.kind != taskFile {
+		f.prefer(e.file)
+	}
 	f.running.Go(func() {
-		a := admission{candidate: c}
-		end, err := f.turn(ctx, c, asked)
+		a := admission{task: t}
+		end, err := f.turn(f.ctx, t.candidate, asked)
 		if a.err = err; err == nil {
-			a.version, a.err = f.h.admit(ctx, c, replaces)
+			a.version, a.notice, a.err = f.h.next(f.ctx, t)
 			end()
 		}
 		f.results <- a
 	})
-	return f.h.cfg.RescanEvery
 }
 
 // miss drops an entry whose file is gone and does not come back at once.
@@ -218,43 +235,111 @@ func (f *follower) miss(e *entry, now time.Time) time.Duration {
 	if e.admitting {
 		return f.h.cfg.Settle
 	}
-	delete(f.h.entries, e.file)
-	if e.serving != nil {
-		f.h.log.Info("plugin removed", "plugin", e.file)
-		f.publish()
-		f.h.leave(e.serving, "its plugin was removed")
-	}
+	f.drop(e)
 	return f.h.cfg.RescanEvery
 }
 
 // apply takes in the result of an admission.
 func (f *follower) apply(a admission) {
-	h := f.h
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	e := h.entries[a.candidate.file]
+	f.h.mu.Lock()
+	defer f.h.mu.Unlock()
+	e := f.h.entries[a.candidate.file]
 	e.admitting = false
 	delete(f.asked, e.file)
 	if a.err != nil {
+		f.fail(e, a)
+	} else {
+		f.replace(e, a)
+	}
+	a.order.answer(a.err)
+	waiting := e.orders
+	e.orders = nil
+	for _, o := range waiting {
+		f.carryOutLocked(o)
+	}
+	f.judgeLocked(e)
+}
+
+// fail notes why what serves goes on, or nothing is served.
+func (f *follower) fail(e *entry, a admission) {
+	switch a.kind {
+	case taskRevise:
+		e.notice = "its changed configuration is refused, the one before goes on: " + a.err.Error()
+		f.h.log.Warn("plugin refuses its changed configuration", "plugin", e.file, "error", a.err)
+	case taskGoBack:
+		e.notice = a.err.Error()
+		f.h.log.Error("plugin is not rolled back", "plugin", e.file, "error", a.err)
+	default:
 		if _, ok := errors.AsType[passing](a.err); ok {
-			e.retry = e.retry.after(time.Now(), h.cfg.RetryFirst, h.cfg.RetryMax)
+			e.retry = e.retry.after(time.Now(), f.h.cfg.RetryFirst, f.h.cfg.RetryMax)
 		}
 		f.refuse(e, a.err)
-		return
 	}
+}
+
+// replace makes a version the one that serves.
+func (f *follower) replace(e *entry, a admission) {
+	h, v := f.h, a.version
 	old := e.serving
-	e.serving, e.since = a.version, time.Now()
-	e.refused, e.accept, e.distrust, e.retry = "", "", nil, retry{}
+	e.serving, e.notice, e.since = v, "", time.Now()
+	if a.kind != taskRevise {
+		e.refused, e.accept, e.distrust, e.retry = a.notice, "", nil, retry{}
+		if err := f.settle(e, a); err != nil {
+			h.log.Warn("what was decided about a plugin is forgotten by the next start", "plugin", e.file, "error", err)
+		}
+	}
+	switch {
+	case v.back != "":
+		v.trial.Store(&trial{back: v.back, until: e.since.Add(h.cfg.TrialTime)})
+	case old != nil && old.exe.hash == v.exe.hash:
+		v.trial.Store(old.trial.Load())
+	}
 	f.publish()
-	h.log.Info("plugin admitted", "plugin", e.file, "name", a.version.description.Info.Name,
-		"version", a.version.description.Info.Version, "hash", a.version.exe.hash, "processes", len(a.version.offers))
-	for _, r := range a.version.refused {
+	if h.serves {
+		v.keepWarm()
+	}
+	h.log.Info("plugin admitted", "plugin", e.file, "name", v.description.Info.Name,
+		"version", v.description.Info.Version, "hash", v.exe.hash, "processes", len(v.offers))
+	for _, r := range v.refused {
 		h.log.Warn("process of plugin refused", "plugin", e.file, "process", r.ID, "error", r.Reason)
 	}
-	for id, owner := range a.version.clashes {
+	for id, owner := range v.clashes {
 		h.log.Warn("process of plugin refused", "plugin", e.file, "process", id, "error", "already offered by "+owner)
 	}
 	h.leave(old, "its plugin was replaced")
+}
+
+// settle remembers what the admission has decided about the content of the file.
+func (f *follower) settle(e *entry, a admission) error {
+	switch {
+	case a.kind == taskGoBack:
+		return f.h.keep.rule(e.file, a.ruling)
+	case a.notice == "":
+		return f.h.keep.rule(e.file, nil)
+	}
+	return nil // the ruling stands
+}
+
+// drop forgets an entry and all about its plugin. Its jobs may finish.
+func (f *follower) drop(e *entry) {
+	delete(f.h.entries, e.file)
+	f.h.launcher.ledgers.drop(e.file)
+	if err := f.h.keep.forget(e.file); err != nil {
+		f.h.log.Warn("version before of a removed plugin stays behind", "plugin", e.file, "error", err)
+	}
+	f.withdraw(e)
+}
+
+// withdraw stops offering what an entry serves.
+func (f *follower) withdraw(e *entry) {
+	v := e.serving
+	if v == nil {
+		return
+	}
+	e.serving = nil
+	f.h.log.Info("plugin removed", "plugin", e.file)
+	f.publish()
+	f.h.leave(v, "its plugin was removed")
 }
 
 func (f *follower) refuse(e *entry, err error) {

@@ -10,6 +10,7 @@ import (
 type gate struct {
 	first, most time.Duration // backoff: first, doubled each time, up to most
 	healthy     time.Duration // a run as long as this forgives earlier crashes
+	patience    time.Duration // what a job waits for at most
 	limit       int           // crashes within window that lead to quarantine
 	window      time.Duration
 	quarantine  time.Duration // until one start is tried again
@@ -22,7 +23,7 @@ type gate struct {
 }
 
 func newGate(c *Config) gate {
-	return gate{first: c.BackoffFirst, most: c.BackoffMax, healthy: c.HealthyAfter,
+	return gate{first: c.BackoffFirst, most: c.BackoffMax, healthy: c.HealthyAfter, patience: c.MaxStartWait,
 		limit: c.CrashLimit, window: c.CrashWindow, quarantine: c.QuarantineFor}
 }
 
@@ -41,18 +42,38 @@ func (g *gate) crashed(now time.Time, ran time.Duration, reason string) {
 		g.until = now.Add(g.quarantine)
 		return
 	}
+	g.until = now.Add(jitter(g.next()))
+}
+
+// stumbled counts the crash of an instance that had jobs, of which one may be to
+// blame. The next start is put off for no longer than jobs wait for it.
+func (g *gate) stumbled(now time.Time, ran time.Duration, reason string) {
+	if ran >= g.healthy {
+		g.streak = 0
+	}
+	g.reason = reason
+	if until := now.Add(min(jitter(g.next()), g.patience)); until.After(g.until) {
+		g.until = until
+	}
+}
+
+// next returns the pause after one more crash.
+func (g *gate) next() time.Duration {
 	pause := g.most
 	if shift := min(g.streak, 30); g.first<<shift > 0 {
 		pause = min(g.first<<shift, g.most)
 	}
 	g.streak++
-	g.until = now.Add(jitter(pause))
+	return pause
 }
+
+// reset forgets all crashes.
+func (g *gate) reset() { g.streak, g.recent, g.until, g.quarantined = 0, nil, time.Time{}, false }
 
 // served notes that an instance works, which ends a quarantine.
 func (g *gate) served() {
 	if g.quarantined {
-		g.quarantined, g.recent = false, nil
+		g.quarantined, g.recent, g.until = false, nil, time.Time{}
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 func testGate() gate {
 	return newGate(&Config{BackoffFirst: 200 * time.Millisecond, BackoffMax: time.Minute, HealthyAfter: time.Minute,
-		CrashLimit: 5, CrashWindow: time.Minute, QuarantineFor: 5 * time.Minute})
+		CrashLimit: 5, CrashWindow: time.Minute, QuarantineFor: 5 * time.Minute, MaxStartWait: time.Second})
 }
 
 func TestBackoffDoublesUpToItsMost(t *testing.T) {
@@ -56,6 +56,27 @@ func TestManyCrashesInAShortTimeLeadToQuarantineUntilAStartWorks(t *testing.T) {
 	}
 }
 
+func TestCrashesUnderJobsPutStartsOffForAMomentOnly(t *testing.T) {
+	t.Parallel()
+	g := testGate()
+	now := time.Unix(0, 0)
+	for i := range 20 {
+		now = now.Add(time.Millisecond)
+		g.stumbled(now, time.Millisecond, "x")
+		if w := g.wait(now); g.quarantined || w <= 0 || w > time.Second {
+			t.Fatalf("after crash %d: quarantined %v, wait %s", i+1, g.quarantined, w)
+		}
+	}
+	g.crashed(now, 0, "x")
+	before := g.wait(now)
+	if g.stumbled(now, 0, "x"); before < 40*time.Second || g.wait(now) != before {
+		t.Errorf("wait %s, then %s", before, g.wait(now))
+	}
+	if g.reset(); g.wait(now) != 0 || g.streak != 0 {
+		t.Errorf("after a reset: %+v", g)
+	}
+}
+
 func TestGateNeverWaitsLongerThanItsLimits(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -63,7 +84,12 @@ func TestGateNeverWaitsLongerThanItsLimits(t *testing.T) {
 		now := time.Unix(0, 0)
 		for range rapid.IntRange(0, 200).Draw(t, "crashes") {
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(2*time.Minute)).Draw(t, "pause")))
-			g.crashed(now, time.Duration(rapid.Int64Range(0, int64(2*time.Minute)).Draw(t, "ran")), "x")
+			ran := time.Duration(rapid.Int64Range(0, int64(2*time.Minute)).Draw(t, "ran"))
+			if rapid.Bool().Draw(t, "busy") {
+				g.stumbled(now, ran, "x")
+			} else {
+				g.crashed(now, ran, "x")
+			}
 			if rapid.Bool().Draw(t, "served") {
 				g.served()
 			}

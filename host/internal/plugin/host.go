@@ -12,18 +12,48 @@
 // when a version comes or goes; running jobs finish on the version they began
 // with.
 //
-// Nothing that an instance has started outlives it (offspring.go), and one whose
-// job does not end when it must is ended itself, within a second (evict.go). What
-// it may use is bounded: by the kernel (limits.go, groups.go), and by a look at
-// it once in a while (watchdog.go, allowance.go).
+// A version takes over from another only when it breaks no client and has taken
+// a session (succeed.go); should it crash soon after, the one before, of which a
+// copy is kept (keep.go), is back (trial.go). What the operator wants done
+// (order.go) is done by the goroutine that follows the directory (follow.go).
 //
-//	starting --> ready --> draining --> stopping --> gone
-//	    |          |  \
-//	    |          |   wedged: no answer to three checks --> killed
-//	    +----------+--> crashed: backoff, then quarantine
+// Nothing that an instance has started outlives it (offspring.go), and one whose
+// job does not end when it must is ended itself (evict.go). What it may use is
+// bounded: by the kernel (limits.go, groups.go), and by a look at it once in a
+// while (watchdog.go, allowance.go). Jobs that do not share an instance get theirs
+// from a pool (pool.go), which is kept filled and trimmed (tend.go). What happens is
+// counted and remembered (ledger.go).
+//
+// A state of an instance ends with what is expected, or at its deadline:
+//
+//	state        expected                 deadline (Config)                 then
+//	starting     handshake line           HandshakeTimeout                  crashed
+//	connecting   its info                 ConnectTimeout                    crashed
+//	configuring  settings accepted        ... together                      crashed
+//	ready        recycled, replaced       HeartbeatMisses checks in a row   wedged
+//	             or poisoned: draining
+//	draining     its jobs end: stopping   DrainTimeout, or PoisonGrace      stopping
+//	stopping     exit                     SIGTERM, SIGKILL: TermAfter,      gone
+//	                                      KillAfter
+//	wedged       exit, after its stacks   dumpPatience, then SIGKILL        gone
+//	crashed      exit                     SIGKILL                           gone
+//
+// and of a plugin without an instance that is ready:
+//
+//	idle         a job, or Options.Warm   none                              starting
+//	crashed      backoff                  BackoffMax                        idle
+//	quarantined  a reset, another file    QuarantineFor: one start is tried idle
+//
+// A start that fails, and an instance that ends although it has no job, count
+// against the plugin: BackoffFirst doubles, and CrashLimit of them within
+// CrashWindow are a quarantine. A crash under jobs may be the doing of a client
+// that must not take the plugin from others: jobs in a shared instance put the
+// next start off for at most MaxStartWait, which jobs wait for, and one that had
+// its instance alone pays for it alone.
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +64,7 @@ import (
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/sandbox"
 	"geomill/host/internal/plugin/trust"
 )
 
@@ -44,6 +75,7 @@ type Host struct {
 	log      *slog.Logger
 	uid      int
 	cache    *cache
+	keep     *keep
 	lock     *trust.Lock
 	keys     trust.Keys
 	launcher *launcher
@@ -51,10 +83,14 @@ type Host struct {
 	routes   atomic.Pointer[routes]
 	ready    chan struct{}
 	asked    chan string // ids of processes that requests wait for
-	began    atomic.Bool // Open was called
-	opened   atomic.Bool // and neither Run nor Scan yet
-	usable   atomic.Bool // Open has succeeded
+	orders   chan *order
+	failing  chan struct{} // holds one: a version has lost its trial
+	began    atomic.Bool   // Open was called
+	opened   atomic.Bool   // and neither Run nor Scan yet
+	serves   bool          // jobs, rather than only a scan
+	usable   atomic.Bool   // Open has succeeded
 	runDir   *runDir
+	found    map[string]*instanceRecord // by job: detached instances of earlier hosts, until Abandon
 
 	closing context.Context // ends when stopping supervisors must hurry
 	hurry   context.CancelFunc
@@ -65,11 +101,14 @@ type Host struct {
 	doubted map[string]bool   // those to be judged anew, by file name
 	stirred chan struct{}     // there are some
 	scan    bool              // only looks: accepts nothing for others to go by
+	// detached are the detached instances of this host, by job.
+	detached map[string]*instanceRecord
 }
 
 var (
 	_ job.Catalog  = (*Host)(nil)
 	_ job.Executor = (*Host)(nil)
+	_ job.Resumer  = (*Host)(nil)
 )
 
 // entry is a file in the plugins directory. Only the goroutine in Run or Scan
@@ -83,13 +122,17 @@ type entry struct {
 	distrust           *trust.Refusal
 	since              time.Time
 
-	seen      sighting // as last looked at
+	latest    candidate // as last looked at
+	seen      sighting  // the same
 	seenSince time.Time
 	signed    identity // the signature beside it
 	tried     sighting // last admitted, or refused
 	retry     retry    // when that is tried again
 	admitting bool
 	missing   time.Time // since when the file is gone; zero: it is there
+
+	notice string   // why what the operator decides now is not in force, or empty
+	orders []*order // that wait for the end of the admission
 }
 
 // problem says for people what is wrong with the file, or "".
@@ -97,7 +140,7 @@ func (e *entry) problem() string {
 	if e.refused != "" && e.serving != nil {
 		return "new content of the file is refused, the one before goes on: " + e.refused
 	}
-	return e.refused
+	return cmp.Or(e.refused, e.notice)
 }
 
 // New checks the configuration. It starts nothing.
@@ -105,8 +148,9 @@ func New(cfg Config) (*Host, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, fmt.Errorf("configure plugins: %w", err)
 	}
-	h := &Host{cfg: cfg, log: cfg.Log, uid: os.Geteuid(), ready: make(chan struct{}), asked: make(chan string), entries: map[string]*entry{},
-		doubted: map[string]bool{}, stirred: make(chan struct{}, 1)}
+	h := &Host{cfg: cfg, log: cfg.Log, uid: os.Geteuid(), ready: make(chan struct{}), asked: make(chan string),
+		orders: make(chan *order), failing: make(chan struct{}, 1), entries: map[string]*entry{},
+		doubted: map[string]bool{}, stirred: make(chan struct{}, 1), detached: map[string]*instanceRecord{}}
 	var err error
 	if h.keys, err = trust.ParseKeys(cfg.TrustKeys); err != nil {
 		return nil, fmt.Errorf("configure plugins: %w", err)
@@ -137,11 +181,18 @@ func (h *Host) Open() error {
 	if h.runDir, err = openRunDir(h.cfg.RunDir, h.log); err != nil {
 		return err
 	}
+	if h.cfg.WorkDir != "" {
+		h.findDetached()
+	}
 	h.lock = lock
 	h.watchdog = newWatchdog(h.log)
-	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path, dog: h.watchdog, groups: &groups{log: h.log}}
+	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path, machine: sandbox.Probe(), dog: h.watchdog, groups: &groups{log: h.log}}
+	h.launcher.complain()
 	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)
+	}
+	if h.keep, err = openKeep(h.cfg.KeepDir); err != nil {
+		h.log.Warn("what was decided about plugins is lost, and so are their versions before", "error", err)
 	}
 	h.opened.Store(true)
 	h.usable.Store(true)
@@ -156,6 +207,7 @@ func (h *Host) Run(ctx context.Context) error {
 		return errors.New("plugins are not open")
 	}
 	defer h.close()
+	h.serves = true
 	w := newWatch(h.log, h.cfg.Dir)
 	defer w.close()
 	h.follow(ctx, w)

@@ -17,17 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Why an instance stops serving.
-var (
-	errDied     = errors.New("the plugin ended unexpectedly")
-	errMemory   = errors.New("the plugin ran out of memory")
-	errCutOff   = errors.New("the plugin broke off its connection")
-	errWedged   = errors.New("the plugin stopped answering and was stopped")
-	errPoisoned = errors.New("the plugin was stopped because another job in it did not end when it was told to")
-	errSpent    = errors.New("the plugin was stopped with its job")
-	errRetired  = errors.New("the plugin was stopped by the host")
-)
-
 // closedBit in instance.load says that no job is taken any more; the bits
 // below count the jobs.
 const closedBit = int64(1) << 62
@@ -56,20 +45,20 @@ type instance struct {
 	rush    chan struct{} // closed: do not wait for jobs
 	rushed  sync.Once
 
-	memoryKills int64 // of the machine, at the last check; of own
+	served   atomic.Int64 // jobs that were given back
+	measured atomic.Int64 // when its memory was last looked at, Unix nanoseconds
+	solo     bool         // its jobs have it alone
+	freed    time.Time    // since when it is in a pool; of the supervisor
 
-	expelled chan struct{} // closed: end within a second, jobs or not
+	memoryKills int64 // of the machine, at the last beat
+
+	poisoned  chan struct{} // closed: a job goes on that nobody waits for
+	poisoning sync.Once
+	expelled  chan struct{} // closed: end within a second, jobs or not
 	expulsion
 
-	state  atomic.Pointer[stateAt]
 	done   chan struct{} // closed when the process is gone and all is cleaned
 	ending ending        // valid after done
-}
-
-// stateAt is a state since a time.
-type stateAt struct {
-	state State
-	since time.Time
 }
 
 // ending is how an instance came to its end.
@@ -84,8 +73,10 @@ type ending struct {
 }
 
 // crashed reports whether the plugin, and not the host, is why it ended.
-func (e *ending) crashed() bool {
-	return errors.Is(e.cause, errDied) || errors.Is(e.cause, errMemory) || errors.Is(e.cause, errCutOff) || errors.Is(e.cause, errWedged)
+func (e *ending) crashed() bool { return isCrash(e.cause) }
+
+func isCrash(cause error) bool {
+	return errors.Is(cause, errDied) || errors.Is(cause, errMemory) || errors.Is(cause, errCutOff) || errors.Is(cause, errWedged)
 }
 
 // detail says it in a sentence for clients.
@@ -112,16 +103,11 @@ func newInstance(ctx context.Context, c *connection) (*instance, error) {
 		return nil, err
 	}
 	in := &instance{conn: c, session: session, work: c.work, cfg: c.cfg, log: c.log, since: time.Now(),
-		idle: make(chan struct{}, 1), left: make(chan struct{}), rush: make(chan struct{}), expelled: make(chan struct{}), done: make(chan struct{})}
+		idle: make(chan struct{}, 1), left: make(chan struct{}), rush: make(chan struct{}), poisoned: make(chan struct{}),
+		expelled: make(chan struct{}), done: make(chan struct{})}
 	in.serving, in.end = context.WithCancelCause(context.Background())
-	in.enter(StateReady)
 	c.work = nil
 	return in, nil
-}
-
-func (in *instance) enter(s State) {
-	in.state.Store(&stateAt{s, time.Now()})
-	in.log.Debug("plugin instance "+string(s), "pid", in.conn.child.pid())
 }
 
 // acquire takes a place for one job; it reports false when the instance takes
@@ -184,24 +170,35 @@ func (in *instance) hurry() { in.rushed.Do(func() { close(in.rush) }) }
 // as it takes no more jobs.
 func (in *instance) own(retire func(cause error)) {
 	defer close(in.done)
-	cause := in.blame(in.serve())
+	in.memoryKills = memoryKills()
+	in.conn.child.notePeak()
+	heart := startHeartbeat(in.conn, in.beat)
+	cause := in.blame(in.serve(heart.wedged))
 	in.shut(cause)
 	retire(cause)
+	expelled := false
+	if !isCrash(cause) && in.conn.child.excess.Load() == nil {
+		cause = in.blame(in.drain(cause, heart.wedged))
+		expelled = in.isExpelled()
+	}
+	heart.stop()
 	switch {
+	case expelled:
+		cause = in.evict()
 	case errors.Is(cause, errDied), errors.Is(cause, errCutOff):
-		in.enter(StateCrashed)
+		in.conn.enter(StateCrashed, cause)
 		cause = in.awaitDeath(cause)
 		in.conn.kill()
-	case errors.Is(cause, errWedged), in.conn.child.excess.Load() != nil:
-		in.enter(StateStopping)
+	case in.conn.child.excess.Load() != nil:
+		in.conn.enter(StateStopping, cause)
 		in.conn.child.notePeak()
 		in.conn.kill()
+	case errors.Is(cause, errWedged):
+		in.conn.enter(StateWedged, cause)
+		in.conn.child.dump()
+		in.conn.kill()
 	default:
-		if cause = in.blame(in.drain(cause)); in.isExpelled() {
-			cause = in.evict()
-			break
-		}
-		in.enter(StateStopping)
+		in.conn.enter(StateStopping, cause)
 		in.conn.stop(in.session, in.cfg.TermAfter, in.cfg.KillAfter)
 	}
 	in.ending = in.conn.ending(cause)
@@ -209,6 +206,13 @@ func (in *instance) own(retire func(cause error)) {
 		in.ending.cause = errMemory
 	}
 	in.session.Close()
+}
+
+// beat is what is to be done regularly with an instance that is not stopping.
+func (in *instance) beat() {
+	in.memoryKills = memoryKills()
+	in.work.tidy(in.session.Runs)
+	in.conn.child.notePeak()
 }
 
 // vacate removes the directory of an instance that is gone, once its jobs have
@@ -224,47 +228,24 @@ func (in *instance) blame(cause error) error {
 	if in.conn.child.group != nil && errors.Is(cause, errCutOff) { // at its death it is known
 		cause = in.awaitDeath(cause)
 	}
-	if x := in.conn.child.excess.Load(); x != nil && (&ending{cause: cause}).crashed() {
+	if x := in.conn.child.excess.Load(); x != nil && isCrash(cause) {
 		return x
 	}
 	return cause
 }
 
-// serve waits for a reason to stop, and asks regularly whether the plugin
-// still works.
-func (in *instance) serve() error {
-	tick := time.NewTicker(in.cfg.HeartbeatEvery)
-	defer tick.Stop()
-	in.memoryKills = memoryKills()
-	in.conn.child.notePeak()
-	for misses := 0; ; {
-		select {
-		case <-in.serving.Done():
-			return context.Cause(in.serving)
-		case <-in.conn.child.exited:
-			return errDied
-		case <-in.session.Done():
-			return errCutOff
-		case <-tick.C:
-			in.memoryKills = memoryKills()
-			in.work.tidy(in.session.Runs)
-			in.conn.child.notePeak()
-			if in.beats() {
-				misses = 0
-				continue
-			}
-			if misses++; misses >= in.cfg.HeartbeatMisses {
-				return errWedged
-			}
-		}
+// serve waits for a reason to stop.
+func (in *instance) serve(wedged <-chan struct{}) error {
+	select {
+	case <-in.serving.Done():
+		return context.Cause(in.serving)
+	case <-in.conn.child.exited:
+		return errDied
+	case <-in.session.Done():
+		return errCutOff
+	case <-wedged:
+		return errWedged
 	}
-}
-
-func (in *instance) beats() bool {
-	ctx, cancel := context.WithTimeout(in.serving, in.cfg.HeartbeatEvery)
-	defer cancel()
-	health, err := in.conn.client.Check(ctx)
-	return err == nil && health.Ready || in.serving.Err() != nil
 }
 
 // awaitDeath gives a plugin that cut the connection the time to exit: most
@@ -279,23 +260,34 @@ func (in *instance) awaitDeath(cause error) error {
 }
 
 // drain waits until the jobs of the instance have ended, within limits. It
-// returns cause, or that the plugin died before they had.
-func (in *instance) drain(cause error) error {
-	in.enter(StateDraining)
+// returns cause, or what happened before they had.
+func (in *instance) drain(cause error, wedged <-chan struct{}) error {
+	in.conn.enter(StateDraining, cause)
 	limit := time.NewTimer(in.cfg.DrainTimeout)
 	defer limit.Stop()
-	select {
-	case <-in.idle:
-	case <-in.rush:
-	case <-in.expelled:
-	case <-limit.C:
-		in.log.Warn("plugin instance still has jobs and is stopped", "jobs", in.jobs(), "waited", in.cfg.DrainTimeout)
-	case <-in.conn.child.exited:
-		return errDied
-	case <-in.session.Done():
-		return in.awaitDeath(errCutOff)
+	for poisoned := in.poisoned; ; {
+		select {
+		case <-in.idle:
+		case <-in.rush:
+		case <-in.expelled:
+		case <-poisoned:
+			poisoned = nil
+			limit.Reset(in.conn.options.poisonGrace(in.cfg))
+			continue
+		case <-limit.C:
+			in.log.Warn("plugin instance still has jobs and is stopped", "jobs", in.jobs(), "waited", time.Since(in.conn.state.Load().since))
+		case <-in.conn.child.exited:
+			return errDied
+		case <-in.session.Done():
+			return in.awaitDeath(errCutOff)
+		case <-wedged:
+			return errWedged
+		}
+		if in.isPoisoned() { // what is left of it does not end by itself
+			in.expel(errPoisoned)
+		}
+		return cause
 	}
-	return cause
 }
 
 // ending describes a process that is gone.

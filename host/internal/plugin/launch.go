@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"geomill/host/internal/plugin/journal"
+	"geomill/host/internal/plugin/sandbox"
 	"geomill/sdk/wire"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,11 +25,14 @@ import (
 
 // launcher starts instances.
 type launcher struct {
-	cfg    *Config
-	runDir string
-	dog    *watchdog
-	groups *groups
-	count  atomic.Int64 // instances started
+	cfg     *Config
+	runDir  string
+	machine *sandbox.Machine
+	dog     *watchdog
+	groups  *groups
+	count   atomic.Int64 // instances started
+
+	ledgers ledgers
 }
 
 // connection is a started plugin, connected and identified. Its owner ends it
@@ -44,23 +48,51 @@ type connection struct {
 	options Options
 	log     *slog.Logger
 	work    *workDir // until an instance has it
+
+	number int64
+	ledger *ledger
+	state  atomic.Pointer[stateAt]
+}
+
+// stateAt is a state since a time.
+type stateAt struct {
+	state State
+	since time.Time
+}
+
+// enter notes that the instance is now in a state, and why unless that is
+// clear.
+func (c *connection) enter(to State, why error) {
+	t := Transition{Time: time.Now(), Instance: c.number, PID: c.child.pid(), To: to}
+	if was := c.state.Swap(&stateAt{to, t.Time}); was != nil {
+		t.From = was.state
+	}
+	if why != nil {
+		t.Reason = why.Error()
+	}
+	c.ledger.note(t)
+	c.log.Debug("plugin instance "+string(to), "pid", t.PID)
 }
 
 // errHandshakeLate is the cause when a plugin said nothing in time.
 var errHandshakeLate = errors.New("no handshake in time")
 
-// start executes a plugin and connects to it. The error says what the plugin
+// dial executes a plugin and connects to it. The error says what the plugin
 // did wrong, with its last words.
-func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*connection, error) {
+func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*connection, error) {
 	number := l.count.Add(1)
 	log := l.cfg.Log.With(slog.String("plugin", exe.name), slog.Int64("instance", number))
+	if reason := l.refusal(o); reason != "" {
+		return nil, errors.New(reason)
+	}
 	work, err := l.newWorkDir(number, log)
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{cfg: l.cfg, options: o, log: log, work: work}
+	c := &connection{cfg: l.cfg, options: o, log: log, work: work, number: number, ledger: l.ledgers.of(exe.name)}
 	c.child = newChild(exe, &console{log: log}, append(o.Limits.environment(), l.cfg.Env...), l.runDir+"/"+strconv.FormatInt(number, 10))
 	c.child.limits, c.child.dog, c.child.groups = o.Limits, l.dog, l.groups
+	c.child.machine, c.child.spec = l.machine, l.spec(exe, o, work)
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true
 	c.synced = []*stream{stdout, stderr}
@@ -80,12 +112,14 @@ func (l *launcher) start(ctx context.Context, exe *executable, o Options) (*conn
 			return c.child, c.child.prepare(spec.Env, dir)
 		},
 	})
+	c.enter(StateStarting, nil)
 	if err := c.connect(ctx); err != nil {
 		if x := c.child.excess.Load(); x != nil {
 			err = x
 		}
+		c.enter(StateCrashed, err)
 		c.kill()
-		return nil, err
+		return nil, c.hint(err)
 	}
 	return c, nil
 }
@@ -101,6 +135,7 @@ func (c *connection) connect(ctx context.Context) error {
 	if err != nil || shake.Err() != nil {
 		return c.explainStart(shake, err)
 	}
+	c.enter(StateConnecting, nil)
 	dialing, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
 	watchdog = context.AfterFunc(dialing, func() { c.child.signal(syscall.SIGKILL) })
@@ -132,15 +167,6 @@ func (c *connection) identify(ctx context.Context, protocol goplugin.ClientProto
 	}
 	if err := c.child.exe.keepsTo(c.info); err != nil {
 		return err
-	}
-	problems, err := c.client.Configure(ctx, nil, wire.Limits{
-		MaxConcurrency: c.cfg.MaxConcurrency, InlineMaxBytes: wire.InlineMaxBytes,
-	})
-	if err != nil {
-		return err
-	}
-	if len(problems) > 0 {
-		return fmt.Errorf("refuses its settings: %w", &problems[0])
 	}
 	return nil
 }
@@ -233,6 +259,7 @@ func (c *connection) clean() {
 	if c.work != nil {
 		c.work.remove()
 	}
+	c.enter(StateGone, nil)
 }
 
 // status says how the process ended, such as "exit status 2".

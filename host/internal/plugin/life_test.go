@@ -279,7 +279,9 @@ func TestContentReplacedDuringItsAdmissionTakesEffect(t *testing.T) {
 	t.Parallel()
 	cfg := quick(t)
 	cfg.RescanEvery = time.Hour
-	flag := filepath.Join(cfg.Dir, "..", "flag")
+	trace := t.TempDir()
+	flag := filepath.Join(trace, "flag")
+	cfg.Options = func(string) Options { return Options{Write: []string{trace}} }
 	b := serve(t, cfg)
 	place(t, cfg.Dir, "solo", []byte("#!/bin/sh\n: >"+flag+"\nsleep 1\n"), 0o755)
 	eventually(t, "admission of the first content", func() bool { _, err := os.Stat(flag); return err == nil })

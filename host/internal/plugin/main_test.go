@@ -72,6 +72,8 @@ func quick(t testing.TB) Config {
 	}
 	return Config{
 		Dir: dir, CacheDir: filepath.Join(base, "cache"), RunDir: filepath.Join(base, "run"), WorkDir: filepath.Join(base, "work"),
+		// For scripts that hand over to the chaos plugin.
+		Options:          func(string) Options { return Options{Read: []string{chaos}} },
 		HandshakeTimeout: 10 * time.Second, ConnectTimeout: 10 * time.Second,
 		HeartbeatEvery: 200 * time.Millisecond, BackoffFirst: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		TermAfter: time.Second, KillAfter: 2 * time.Second, StopTimeout: time.Second,
@@ -237,11 +239,19 @@ type events struct {
 	mu    sync.Mutex
 	lines []string
 	seen  chan struct{}
+
+	moved   *job.Process // what the attempt was moved to
+	refusal error        // of that
 }
 
 func (e *events) Progress(_ float64, message string) { e.add(message) }
 
 func (e *events) Log(_ slog.Level, message string, _ json.RawMessage) { e.add(message) }
+
+func (e *events) Moved(p *job.Process) error {
+	e.moved = p
+	return e.refusal
+}
 
 func (e *events) add(line string) {
 	e.mu.Lock()

@@ -41,7 +41,7 @@ func (o *offer) borrow(ctx context.Context) (*instance, error) {
 
 func (o *offer) instance(ctx context.Context) (*instance, error) {
 	if o.process.Policy.Isolation != job.Shared {
-		return o.sup.acquireOwn(ctx, o.process.Policy.Isolation == job.Exclusive)
+		return o.sup.acquireOwn(ctx, o.process.Policy.Isolation)
 	}
 	if err := take(ctx, o.sup.places, o.sup.cfg.SlotWait, "its plugin"); err != nil {
 		return nil, err
@@ -75,14 +75,11 @@ func take(ctx context.Context, slots chan<- struct{}, patience time.Duration, wh
 }
 
 func (o *offer) giveBack(in *instance) {
-	switch o.process.Policy.Isolation {
-	case job.Shared:
-		in.release()
+	if i := o.process.Policy.Isolation; i == job.Shared {
+		o.sup.giveBackShared(in)
 		<-o.sup.places
-	case job.Exclusive:
-		o.sup.giveBack(in, true)
-	default:
-		o.sup.giveBack(in, false)
+	} else {
+		o.sup.giveBack(in, i)
 	}
 	if o.slots != nil {
 		<-o.slots
@@ -98,6 +95,7 @@ func policyOf(w wire.Policy) (job.Policy, error) {
 		RetryAttempts:  w.RetryAttempts,
 		RetryBackoff:   w.RetryBackoff,
 		Deterministic:  w.Deterministic,
+		Detached:       w.Detached,
 	}
 	for _, c := range w.RetryOn {
 		p.RetryOn = append(p.RetryOn, job.FailureKind(c))

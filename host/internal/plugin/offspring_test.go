@@ -32,6 +32,8 @@ func (c confession) Progress(_ float64, message string) {
 
 func (c confession) Log(slog.Level, string, json.RawMessage) {}
 
+func (c confession) Moved(*job.Process) error { return nil }
+
 // confess runs a process until dismiss is called, and returns once it has said
 // which operating-system processes it has.
 func (b *bench) confess(id string, grace time.Duration, in map[string]job.Value) (pids []int, done <-chan error, dismiss func()) {
@@ -166,29 +168,6 @@ func TestDismissalDuringAStartLeavesNothing(t *testing.T) {
 	eventually(t, "end of all instances", func() bool { return len(b.status("chaos").Instances) == 0 })
 	if s := b.status("chaos"); s.Crashes != 0 {
 		t.Errorf("status: %+v", s)
-	}
-}
-
-func TestIgnoredDismissalStopsTheOtherJobsOfTheInstanceAndSaysSo(t *testing.T) {
-	t.Parallel()
-	b := patientHost(t)
-	pids, deaf, dismiss := b.confess("brood-deaf", 50*time.Millisecond, nil)
-	other, _ := b.background("wait")
-	dismiss()
-	if err := <-deaf; !errors.Is(err, job.ErrDismissed) {
-		t.Fatal(err)
-	}
-	next, err := b.run(t.Context(), "echo") // though the other still has its last call
-	if err != nil || next.PID == pids[0] {
-		t.Errorf("the next job ran in %d of %v: %v", next.PID, pids, err)
-	}
-	f := failureOf(t, <-other)
-	if f.Kind != job.PluginDied || f.Detail != errPoisoned.Error() {
-		t.Errorf("the other job: %+v", f)
-	}
-	eventually(t, "end of all processes", func() bool { return allGone(pids) })
-	if s := b.status("chaos"); s.Crashes != 0 {
-		t.Errorf("it counts as a crash: %+v", s)
 	}
 }
 

@@ -81,6 +81,10 @@ func makePrivate(base string) error {
 	if err := os.Mkdir(base, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	return checkPrivate(base)
+}
+
+func checkPrivate(base string) error {
 	fi, err := os.Lstat(base)
 	switch {
 	case err != nil:

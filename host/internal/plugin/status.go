@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -12,18 +13,23 @@ import (
 // State is what a plugin, or one instance of it, does now.
 type State string
 
-// The states. Only instances drain and stop; only plugins are idle, admitting,
+// The states; the comment of the package says how long each may last. Only
+// instances drain, stop, wedge and are gone; only plugins are idle, admitting,
 // quarantined or refused.
 const (
 	StateIdle        State = "idle"        // admitted, starts with the next job
 	StateAdmitting   State = "admitting"   // waited for, or asked for its processes
-	StateStarting    State = "starting"    // on the way to ready
+	StateStarting    State = "starting"    // executed, before its handshake
+	StateConnecting  State = "connecting"  // asked who it is
+	StateConfiguring State = "configuring" // given its settings
 	StateReady       State = "ready"       // takes jobs
 	StateDraining    State = "draining"    // finishes its jobs, takes none
 	StateStopping    State = "stopping"    // told to end
+	StateWedged      State = "wedged"      // does not answer; asked for its stacks, then killed
 	StateCrashed     State = "crashed"     // ended by itself; starts again after a pause
 	StateQuarantined State = "quarantined" // crashed too often; starts again much later
 	StateRefused     State = "refused"     // not a plugin that can be served
+	StateGone        State = "gone"        // nothing is left of it
 )
 
 // Status tells an operator about one file in the plugins directory.
@@ -48,9 +54,18 @@ type Status struct {
 	// highest first; empty for a bare file.
 	Available []string
 
+	// SettingsSchema is the JSON Schema of the settings that it takes, and
+	// Settings those that it has, defaults filled in; for a secret stands where it
+	// comes from. Both are nil when it takes none.
+	SettingsSchema, Settings json.RawMessage
+
 	Processes []ProcessStatus // sorted by id
 	Instances []InstanceStatus
 	Crashes   int // since the version was admitted
+
+	Counters Counters
+	History  []Transition // the last ones, oldest first
+	Previous *Previous    // what a rollback would go back to; nil: there is nothing
 }
 
 // ProcessStatus is one process that a plugin declares.
@@ -80,15 +95,19 @@ func (h *Host) Plugins() []Status {
 	defer h.mu.Unlock()
 	list := make([]Status, 0, len(h.entries))
 	for _, e := range h.entries {
-		list = append(list, e.status())
+		s := e.status(h.launcher.ledgers.of(e.file))
+		if p := h.keep.of(e.file).Previous; p != nil && p.Hash != s.Hash {
+			s.Previous = p
+		}
+		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.File, b.File) })
 	return list
 }
 
-func (e *entry) status() Status {
+func (e *entry) status(l *ledger) Status {
 	s := Status{File: e.file, Path: e.path, Target: e.target, Since: e.since, Reason: e.problem(), State: StateRefused,
-		Accept: e.accept, Distrust: e.distrust, Retry: e.retry.at, Available: e.available}
+		Accept: e.accept, Distrust: e.distrust, Retry: e.retry.at, Available: e.available, Counters: l.counters(), History: l.history()}
 	switch v := e.serving; {
 	case v != nil:
 		v.describe(&s)
@@ -100,6 +119,7 @@ func (e *entry) status() Status {
 
 func (v *version) describe(s *Status) {
 	s.Name, s.Version, s.Hash = v.description.Info.Name, v.description.Info.Version, v.exe.hash
+	s.SettingsSchema, s.Settings = v.description.Info.SettingsSchema, v.sup.options.settled.Shown()
 	for _, o := range v.offers {
 		p := ProcessStatus{ID: o.process.ID, Version: o.process.Version, Policy: o.process.Policy}
 		if owner := v.clashes[o.process.ID]; owner != "" {
@@ -121,8 +141,11 @@ func (s *supervisor) describe(st *Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.Crashes = s.crashes
+	st.Counters = s.ledger.counters() // while none of those that live ends
 	for in := range s.live {
-		at := in.state.Load()
+		st.Counters.Jobs += in.served.Load()
+		st.Counters.InFlight += int64(in.jobs())
+		at := in.conn.state.Load()
 		st.Instances = append(st.Instances, InstanceStatus{PID: in.conn.child.pid(), State: at.state, Since: at.since, Jobs: in.jobs()})
 	}
 	slices.SortFunc(st.Instances, func(a, b InstanceStatus) int { return cmp.Compare(a.PID, b.PID) })

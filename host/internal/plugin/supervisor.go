@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,22 +20,28 @@ type supervisor struct {
 	options  Options
 	cfg      *Config
 	log      *slog.Logger
+	onCrash  func() // with mu held; set before the first start; nil: nobody listens
 
 	ctx    context.Context // ends with the supervisor
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // starts and owners of instances
 
-	places chan struct{}            // for jobs of shared processes
-	shared atomic.Pointer[instance] // takes them
-	held   atomic.Pointer[hold]     // not nil: not started before
+	ledger  *ledger
+	stirred chan struct{}            // holds one: tend is due
+	places  chan struct{}            // for jobs of shared processes
+	shared  atomic.Pointer[instance] // takes them
+	held    atomic.Pointer[hold]     // not nil: not started before
 
 	mu       sync.Mutex
 	gate     gate
 	starting *start
-	pool     []*instance // exclusive ones without a job
+	reused   pool // of exclusive instances
+	fresh    pool // of instances for one job
 	live     map[*instance]struct{}
-	launches int // starts under way
-	crashes  int // ever
+	launches int       // starts under way
+	warm     int       // shared instances that are kept: 0 or 1
+	tended   time.Time // when tend is due; zero: not for a reason of time
+	crashes  int       // ever
 	closed   string
 	changed  time.Time // of the state when no instance lives
 }
@@ -55,7 +60,8 @@ type start struct {
 
 func newSupervisor(l *launcher, exe *executable, o Options) *supervisor {
 	s := &supervisor{launcher: l, exe: exe, options: o, cfg: l.cfg, log: l.cfg.Log.With(slog.String("plugin", exe.name)),
-		places: make(chan struct{}, l.cfg.MaxConcurrency), gate: newGate(l.cfg), live: map[*instance]struct{}{}, changed: time.Now()}
+		places: make(chan struct{}, l.cfg.MaxConcurrency), gate: newGate(l.cfg), live: map[*instance]struct{}{}, changed: time.Now(),
+		ledger: l.ledgers.of(exe.name), stirred: make(chan struct{}, 1), reused: pool{reuse: true}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -90,101 +96,38 @@ func (s *supervisor) startShared() (*start, error) {
 	if s.starting != nil {
 		return s.starting, nil
 	}
-	st := &start{done: make(chan struct{})}
 	if in := s.shared.Load(); in != nil && in.usable() { // another was faster
+		st := &start{done: make(chan struct{})}
 		close(st.done)
 		return st, nil
 	}
+	return s.startSharedLocked(nil)
+}
+
+// startSharedLocked starts a shared instance in the place of another, if there
+// is one: that takes jobs until the new one does.
+func (s *supervisor) startSharedLocked(why error) (*start, error) {
 	pause, err := s.allowLocked()
 	if err != nil {
 		return nil, err
 	}
+	st := &start{done: make(chan struct{})}
 	s.starting = st
 	s.wg.Go(func() {
 		in, err := s.launch(s.ctx, pause)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if err == nil {
-			s.shared.Store(in)
+			if old := s.shared.Swap(in); old != nil && why != nil {
+				old.end(why)
+			}
 			s.runLocked(in)
 		}
 		s.starting, st.err = nil, err
 		close(st.done)
+		s.stir()
 	})
 	return st, nil
-}
-
-// acquireOwn returns an instance for one job alone: a free one of the pool if
-// pooled, or a fresh one.
-func (s *supervisor) acquireOwn(ctx context.Context, pooled bool) (*instance, error) {
-	s.mu.Lock()
-	for pooled && len(s.pool) > 0 {
-		in := s.pool[len(s.pool)-1]
-		s.pool = s.pool[:len(s.pool)-1]
-		if in.acquire() {
-			s.mu.Unlock()
-			return in, nil
-		}
-	}
-	pause, err := s.allowLocked()
-	if err != nil {
-		s.mu.Unlock()
-		return nil, err
-	}
-	started := make(chan *instance)
-	failed := make(chan error, 1)
-	s.wg.Go(func() { s.launchOwn(ctx, pause, pooled, started, failed) })
-	s.mu.Unlock()
-	select {
-	case in := <-started:
-		return in, nil
-	case err := <-failed:
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return nil, err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// launchOwn starts an instance for a job that may be gone by the time it is
-// ready.
-func (s *supervisor) launchOwn(ctx context.Context, pause time.Duration, pooled bool, started chan<- *instance, failed chan<- error) {
-	starting, cancel := context.WithCancel(s.ctx)
-	defer cancel()
-	if !pooled { // then nobody else wants it
-		defer context.AfterFunc(ctx, cancel)()
-	}
-	in, err := s.launch(starting, pause)
-	if err != nil {
-		failed <- err
-		return
-	}
-	in.seize()
-	s.mu.Lock()
-	s.runLocked(in)
-	s.mu.Unlock()
-	select {
-	case started <- in:
-	case <-ctx.Done():
-		s.giveBack(in, pooled)
-	}
-}
-
-// giveBack ends the use of an instance by one job: a pooled one waits for the
-// next, another ends.
-func (s *supervisor) giveBack(in *instance, pooled bool) {
-	in.release()
-	if !pooled {
-		in.end(errRetired)
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, alive := s.live[in]; alive && in.serving.Err() == nil {
-		s.pool = append(s.pool, in)
-	}
 }
 
 // allowLocked says whether an instance may be started, after which pause, or
@@ -204,45 +147,56 @@ func (s *supervisor) allowLocked() (time.Duration, error) {
 // launch starts an instance after a pause. A failed start counts as a crash,
 // unless ctx ended it.
 func (s *supervisor) launch(ctx context.Context, pause time.Duration) (*instance, error) {
-	in, err := s.tryLaunch(ctx, pause)
+	in, took, err := s.tryLaunch(ctx, pause)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.launches--
 	s.changed = time.Now()
 	switch {
 	case err == nil:
+		s.ledger.started(startReady, took)
+		if s.gate.quarantined {
+			s.ledger.note(Transition{Time: s.changed, From: StateQuarantined, To: StateReady})
+		}
 		s.gate.served()
 		s.held.Store(nil)
 		return in, nil
-	case s.ctx.Err() != nil:
-		return nil, &job.UnavailableError{Reason: s.closed}
 	case ctx.Err() != nil:
+		s.ledger.started(startAbandoned, took)
+		if s.ctx.Err() != nil {
+			return nil, &job.UnavailableError{Reason: s.closed}
+		}
 		return nil, ctx.Err()
 	}
-	s.crashLocked(0, err)
-	return nil, &job.UnavailableError{Reason: "its plugin cannot be started", RetryAfter: s.gate.wait(time.Now())}
+	s.ledger.started(startFailed, took)
+	s.gate.crashed(time.Now(), 0, err.Error())
+	s.crashedLocked(err)
+	return nil, &job.UnavailableError{Reason: "its plugin cannot be started", RetryAfter: s.gate.wait(time.Now()), Passing: !s.gate.quarantined}
 }
 
-func (s *supervisor) tryLaunch(ctx context.Context, pause time.Duration) (*instance, error) {
+func (s *supervisor) tryLaunch(ctx context.Context, pause time.Duration) (in *instance, took time.Duration, err error) {
 	if pause > 0 {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, 0, ctx.Err()
 		}
 	}
 	begun := time.Now()
 	conn, err := s.launcher.start(ctx, s.exe, s.options)
 	if err != nil {
-		return nil, err
+		return nil, time.Since(begun), err
 	}
-	in, err := newInstance(ctx, conn)
+	in, err = newInstance(ctx, conn)
 	if err != nil {
+		conn.enter(StateCrashed, err)
 		conn.kill()
-		return nil, err
+		return nil, time.Since(begun), conceal(err, conn.options.settled)
 	}
-	in.log.Info("plugin instance started", "pid", conn.child.pid(), "version", conn.info.Version, "took", time.Since(begun))
-	return in, nil
+	took = time.Since(begun)
+	conn.enter(StateReady, nil)
+	in.log.Info("plugin instance started", "pid", conn.child.pid(), "version", conn.info.Version, "took", took)
+	return in, took, nil
 }
 
 // runLocked makes the instance live. A supervisor that closed meanwhile ends
@@ -263,11 +217,16 @@ func (s *supervisor) runLocked(in *instance) {
 func (s *supervisor) retire(in *instance, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.shared.CompareAndSwap(in, nil)
-	s.pool = slices.DeleteFunc(s.pool, func(p *instance) bool { return p == in })
-	if (&ending{cause: cause}).crashed() {
-		s.crashLocked(time.Since(in.since), cause)
+	was := s.shared.CompareAndSwap(in, nil)
+	s.reused.remove(in)
+	s.fresh.remove(in)
+	if isCrash(cause) {
+		s.countLocked(in, cause)
 	}
+	if was && s.closed == "" && s.starting == nil && in.isPoisoned() {
+		_, _ = s.startSharedLocked(nil) // it is in use; if it cannot be, the next job says why
+	}
+	s.stir()
 }
 
 // ended forgets an instance that is gone.
@@ -277,39 +236,73 @@ func (s *supervisor) ended(in *instance) {
 		level = slog.LevelError
 	}
 	in.log.Log(context.Background(), level, "plugin instance ended", "cause", in.ending.cause, "status", in.ending.status,
-		"ran", time.Since(in.since), "max_rss_bytes", in.ending.rss, "cpu", in.ending.cpu)
+		"ran", time.Since(in.since), "jobs", in.served.Load(), "max_rss_bytes", in.ending.rss, "cpu", in.ending.cpu)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.live, in)
+	s.ledger.ended(in.ending.cause, in.served.Load())
 	s.changed = time.Now()
 	if in.ending.crashed() {
 		s.gate.reason = in.ending.detail()
 	}
 }
 
-func (s *supervisor) crashLocked(ran time.Duration, cause error) {
-	s.crashes++
-	s.gate.crashed(time.Now(), ran, cause.Error())
-	s.held.Store(&hold{s.gate.until, s.gate.quarantined})
-	attrs := []any{"cause", cause, "crashes", s.crashes, "next_start_in", s.gate.wait(time.Now())}
-	if s.gate.quarantined {
-		s.log.Error("plugin is in quarantine", attrs...)
-		return
+// countLocked counts the crash of an instance. If it had jobs, that may be the
+// doing of a client, and must not make the plugin unavailable to others: a job
+// that was alone pays for it alone, and others put a start off for a moment.
+func (s *supervisor) countLocked(in *instance, cause error) {
+	ran := time.Since(in.since)
+	switch busy := in.jobs() > 0; {
+	case busy && in.solo:
+	case busy:
+		s.gate.stumbled(time.Now(), ran, cause.Error())
+	default:
+		s.gate.crashed(time.Now(), ran, cause.Error())
 	}
-	s.log.Warn("plugin crashed", attrs...)
+	s.crashedLocked(cause)
 }
 
-// unavailable says why no job can run now, or nil.
-func (s *supervisor) unavailable() *job.UnavailableError {
+// crashedLocked lets others know of a crash that the gate has counted.
+func (s *supervisor) crashedLocked(cause error) {
+	s.crashes++
+	if s.onCrash != nil {
+		s.onCrash()
+	}
+	was := s.held.Swap(&hold{s.gate.until, s.gate.quarantined})
+	attrs := []any{"cause", cause, "crashes", s.crashes, "next_start_in", s.gate.wait(time.Now())}
+	if !s.gate.quarantined {
+		s.log.Warn("plugin crashed", attrs...)
+		return
+	}
+	s.log.Error("plugin is in quarantine", attrs...)
+	if was == nil || !was.quarantined {
+		s.ledger.quarantines.Add(1)
+		s.ledger.note(Transition{Time: time.Now(), From: StateCrashed, To: StateQuarantined, Reason: cause.Error()})
+	}
+}
+
+// unavailable says why no job can run now in an isolation, or nil.
+func (s *supervisor) unavailable(i job.Isolation) *job.UnavailableError {
 	held := s.held.Load()
 	if held == nil {
 		return nil
 	}
 	pause := time.Until(held.until)
-	if pause <= s.cfg.MaxStartWait && !(held.quarantined && pause > 0) {
+	if pause <= s.cfg.MaxStartWait && !(held.quarantined && pause > 0) || s.hasFree(i) {
 		return nil
 	}
 	return heldBack(held.quarantined, pause)
+}
+
+// hasFree reports whether a job in an isolation needs no new instance.
+func (s *supervisor) hasFree(i job.Isolation) bool {
+	if i == job.Shared {
+		in := s.shared.Load()
+		return in != nil && in.usable()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.poolOf(i).free) > 0
 }
 
 // heldBack is the answer while a plugin that crashed is not to be started.
@@ -317,7 +310,7 @@ func heldBack(quarantined bool, pause time.Duration) *job.UnavailableError {
 	if quarantined {
 		return &job.UnavailableError{Reason: "its plugin crashed too often and is in quarantine", RetryAfter: pause}
 	}
-	return &job.UnavailableError{Reason: "its plugin crashed and is not started again yet", RetryAfter: pause}
+	return &job.UnavailableError{Reason: "its plugin crashed and is not started again yet", RetryAfter: pause, Passing: true}
 }
 
 // refuse makes the supervisor take no more jobs; those that run may finish.

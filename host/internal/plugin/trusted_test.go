@@ -78,7 +78,9 @@ func TestOnFirstUseAContentIsPinnedAndAnotherRefused(t *testing.T) {
 func TestWhatIsNotTrustedIsNeverStarted(t *testing.T) {
 	t.Parallel()
 	cfg := under(t, trust.Pinned)
-	ran := filepath.Join(filepath.Dir(cfg.Dir), "ran")
+	trace := t.TempDir()
+	ran := filepath.Join(trace, "ran")
+	cfg.Options = func(string) Options { return Options{Trust: trust.Pinned, Write: []string{trace}} }
 	place(t, cfg.Dir, "mole", []byte("#!/bin/sh\n: >"+ran+"\n"), 0o755)
 	b := serve(t, cfg)
 	b.refused("mole", "is not trusted (pinned)")

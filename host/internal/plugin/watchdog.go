@@ -24,6 +24,9 @@ type excess struct{ failure *job.Failure }
 
 func (e *excess) Error() string { return e.failure.Detail }
 
+// Is makes it an errLimit.
+func (e *excess) Is(target error) bool { return target == errLimit }
+
 // of is the failure of one attempt in the instance.
 func (e *excess) of(a job.Attempt, cause error) *job.Failure {
 	f := *e.failure

@@ -98,6 +98,8 @@ func (r *recorder) Log(level slog.Level, message string, _ json.RawMessage) {
 	r.lines = append(r.lines, level.String()+" "+message)
 }
 
+func (r *recorder) Moved(*job.Process) error { return nil }
+
 func executorOutputs(t *testing.T, x job.Executor, p *job.Process) {
 	outputs, err := x.Execute(within(t), attempt(t, p, `{"a":[1,null]}`), newRecorder())
 	if err != nil {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 func main() {
@@ -34,7 +37,7 @@ func main() {
 		HandshakeConfig:  wire.Handshake,
 		VersionedPlugins: wire.PluginSet(server),
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(o, wire.GRPCServerOptions()...)...)
+			return grpc.NewServer(append(o, append(wire.GRPCServerOptions(), grpc.ChainStreamInterceptor(sessions))...)...)
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true, Level: hclog.Info}),
 	})
@@ -78,6 +81,8 @@ func begin(name string) {
 		leak(context.Background())
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
+	case "taciturn":
+		signal.Ignore(syscall.SIGQUIT)
 	case "grudge":
 		if flagged() {
 			fmt.Fprintln(os.Stderr, "not today")
@@ -90,6 +95,14 @@ func begin(name string) {
 func flagged() bool {
 	_, err := os.Stat(os.Getenv("CHAOS_FLAG"))
 	return err == nil
+}
+
+// sessions refuses every session of an edition that is said to have none.
+func sessions(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if strings.HasSuffix(info.FullMethod, "/Session") && strings.Contains(edition(), "sessionless") {
+		return status.Error(codes.Unimplemented, "no sessions here")
+	}
+	return handle(srv, s)
 }
 
 func hang() {
@@ -119,10 +132,14 @@ func lifeline() {
 type handler struct{ name string }
 
 func (h handler) Info() wire.Info {
-	if h.name == "fickle" && flagged() {
-		return wire.Info{Name: "somebody-else", Version: edition(), SDK: "test"}
+	i := wire.Info{Name: "chaos", Version: edition(), SDK: "test"}
+	if takesSettings(h.name) {
+		i.SettingsSchema = json.RawMessage(settingsSchema)
 	}
-	return wire.Info{Name: "chaos", Version: edition(), SDK: "test"}
+	if h.name == "fickle" && flagged() {
+		i.Name = "somebody-else"
+	}
+	return i
 }
 
 // edition is what the test has appended to the executable.
@@ -140,12 +157,17 @@ func edition() string {
 	return "1"
 }
 
-func (h handler) Configure(context.Context, json.RawMessage, wire.Limits) []wire.Problem { return nil }
+func (h handler) Configure(_ context.Context, text json.RawMessage, _ wire.Limits) []wire.Problem {
+	if takesSettings(h.name) {
+		return configure(text)
+	}
+	return nil
+}
 
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
 	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
-		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "brood", "brood-deaf", "helper"} {
+		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "peek", "brood", "brood-deaf", "helper", "patient", "swell"} {
 		list = append(list, describe(id, wire.Policy{}))
 	}
 	list = append(list,
@@ -159,11 +181,15 @@ func (h handler) Processes() []wire.Process {
 		describe("helper-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("look-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("look-once", wire.Policy{Isolation: wire.PerJob}),
+		describe("exit-alone", wire.Policy{Isolation: wire.Exclusive}),
+		describe("swell-alone", wire.Policy{Isolation: wire.Exclusive}),
 		describe("narrow", wire.Policy{MaxConcurrency: 1}))
 	for _, id := range greedy {
 		list = append(list, describe(id, greedyPolicy(id)))
 	}
 	switch {
+	case takesSettings(h.name):
+		return settingsProcesses()
 	case strings.HasPrefix(h.name, "liar"):
 		bad := describe("bad", wire.Policy{})
 		bad.Description.Inputs = map[string]ogc.Input{"x": {Schema: json.RawMessage(`[1]`)}}
@@ -182,8 +208,14 @@ func describe(id string, p wire.Policy) wire.Process {
 	var d ogc.Process
 	d.ID, d.Version = id, "1.0.0"
 	d.Outputs = map[string]ogc.Output{"out": {Schema: json.RawMessage(`{}`)}}
+	if strings.Contains(edition(), "narrow") {
+		d.Inputs = ogc.Inputs{"x": {Schema: json.RawMessage(`{"type":"number"}`)}}
+	}
 	return wire.Process{Description: d, Policy: p}
 }
+
+// hoard is memory that is not given back.
+var hoard [][]byte
 
 func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Values, error) {
 	ev.Progress(1, "begun")
@@ -206,6 +238,12 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		hang()
 	case "grandchild":
 		return grandchild()
+	case "patient":
+		for !flagged() {
+			time.Sleep(5 * time.Millisecond)
+		}
+	case "swell":
+		hoard = append(hoard, bytes.Repeat([]byte{1}, 64<<20))
 	case "brood":
 		return brood(ctx, s, ev)
 	case "helper":
@@ -237,8 +275,14 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		return file(s)
 	case "look":
 		return look(s)
+	case "told":
+		return out(told.Load().text)
+	case "tell":
+		return tell(s.ProcessID, ev)
 	case "leak", "gulp", "spin", "offload", "bomb", "handles", "hugefile", "fill", "bulky", "bulkyfile":
 		return overuse(ctx, id, s, ev)
+	case "peek":
+		return peek(s)
 	case "shout":
 		fmt.Fprintln(os.Stderr, "plain words")
 		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))

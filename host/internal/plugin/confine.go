@@ -1,0 +1,157 @@
+package plugin
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"geomill/host/internal/plugin/sandbox"
+)
+
+// searchPath is where plugins find programs.
+const searchPath = "/usr/local/bin:/usr/bin:/bin"
+
+// complain warns once of what the machine lacks, if plugins are to be confined.
+func (l *launcher) complain() {
+	const nobody = "" // what holds for plugins that are not named
+	if o := l.cfg.optionsOf(nobody); o.Sandbox == sandbox.Off {
+		l.cfg.Log.Warn("plugins are not confined: the sandbox is off")
+		return
+	}
+	if lacks := l.machine.Complaint(); lacks != "" {
+		l.cfg.Log.Warn("plugins are confined less than they should be; geomill doctor says what to do", "lacks", lacks)
+	}
+}
+
+// refusal says why a plugin with these options is not to be started; empty means
+// it may be.
+func (l *launcher) refusal(o Options) string {
+	if o.Sandbox != sandbox.Strict {
+		return ""
+	}
+	lacks := l.machine.Complaint()
+	if lacks == "" {
+		return ""
+	}
+	return "its sandbox is strict, and this machine lacks " + lacks + "; geomill doctor says how to get it, and sandbox: on does without"
+}
+
+// spec says what an instance of a plugin may do: its jobs have their files in
+// work. Its own directory comes later.
+func (l *launcher) spec(exe *executable, o Options, work *workDir) sandbox.Spec {
+	s := sandbox.Spec{
+		Off: o.Sandbox == sandbox.Off, Network: o.Network, Rlimits: sandbox.DefaultRlimits(),
+		Read: append(sandbox.System(), o.Read...), Write: o.Write,
+		Except: append([]string{l.cfg.RunDir}, l.cfg.Private...),
+		Home:   homeOf(exe.path, l.cfg.Dir),
+	}
+	if work.path != "" {
+		s.Own = []string{work.path}
+	}
+	if s.Off {
+		return s
+	}
+	if o.Network {
+		s.Read = append(s.Read, sandbox.Resolver()...)
+	}
+	if program := sandbox.Interpreter(exe.head(), searchPath); program != "" {
+		s.Read = append(s.Read, sandbox.Installation(program, searchPath)...)
+	}
+	return s
+}
+
+// homeOf returns the directory that a plugin came with: one below the plugins
+// directory, which itself has the files of others.
+func homeOf(path, plugins string) []string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil
+	}
+	if resolved, err := filepath.EvalSymlinks(plugins); err == nil {
+		plugins = resolved
+	}
+	home := filepath.Dir(real)
+	if !strings.HasPrefix(home, plugins+"/") {
+		return nil
+	}
+	return []string{home}
+}
+
+// head returns the beginning of the file.
+func (e *executable) head() []byte {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.file == nil {
+		return nil
+	}
+	head := make([]byte, 256)
+	n, _ := e.file.ReadAt(head, 0) // what cannot be read has no first line
+	return head[:n]
+}
+
+// confined starts cmd with the rights of the child. One that cannot have its
+// limits is ended again.
+func (c *child) confined(cmd *exec.Cmd) error {
+	spec := c.spec
+	spec.Executable = cmd.ExtraFiles[executableFD-lifelineFD]
+	join, err := joinLater(cmd, &spec)
+	if err != nil {
+		return err
+	}
+	defer join.Close()
+	err = c.machine.Start(&spec, func() (int, error) {
+		if err := cmd.Start(); err != nil {
+			return 0, err
+		}
+		if join == nil {
+			return cmd.Process.Pid, nil
+		}
+		_, err := fmt.Fprint(join, cmd.Process.Pid)
+		return cmd.Process.Pid, err
+	})
+	if err != nil && cmd.Process != nil {
+		_ = cmd.Process.Kill() // or it has ended
+		_ = cmd.Wait()
+	}
+	return err
+}
+
+// joinLater lets a process that is to start in a control group be put there once
+// it has started, for it must not be made by clone3 (see sandbox). The process is
+// put there by writing its number to what joinLater returns; nil if it has no
+// group, or may be made there.
+func joinLater(cmd *exec.Cmd, spec *sandbox.Spec) (*os.File, error) {
+	if spec.Off || cmd.SysProcAttr == nil || !cmd.SysProcAttr.UseCgroupFD {
+		return nil, nil
+	}
+	fd, err := unix.Openat(cmd.SysProcAttr.CgroupFD, "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open control group: %w", err)
+	}
+	attr := *cmd.SysProcAttr
+	attr.UseCgroupFD = false
+	cmd.SysProcAttr = &attr
+	return os.NewFile(uintptr(fd), "cgroup.procs"), nil
+}
+
+// hint adds to the error of a start that the sandbox may be its cause, if what
+// the system or the plugin said makes that likely.
+func (c *connection) hint(err error) error {
+	if c.child.spec.Off {
+		return err
+	}
+	text := err.Error() + strings.Join(c.child.console.last(consoleLines), "\n")
+	for _, sign := range []string{
+		"ermission denied", "peration not permitted", "EACCES", "EPERM", "refuses to execute", "ddress family not supported",
+		"No module named", "cannot open shared object", "bad system call",
+	} {
+		if strings.Contains(text, sign) {
+			return fmt.Errorf("%w; perhaps for its sandbox: plugin-config.%s can list what else it may read and write, or allow it the network", err, c.child.exe.name)
+		}
+	}
+	return err
+}

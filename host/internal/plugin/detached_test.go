@@ -1,0 +1,67 @@
+package plugin
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"geomill/host/internal/job"
+)
+
+func TestPluginThatCannotGoOnAloneIsToldFromOneThatCannotStart(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	install(t, cfg.Dir, "chaos", "")
+	b := serve(t, cfg)
+	_, _, err := b.looks("look-once", func(a *job.Attempt) { a.Leave = make(chan struct{}) })
+	if f := failureOf(t, err); f.Kind != job.ContractBroken || !strings.Contains(f.Detail, "cannot go on without its host") {
+		t.Errorf("%+v", f)
+	}
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(cfg.Dir), "*", "d*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestTailOfAFileThatIsCut begins anew with it, and reads to its end at last.
+func TestTailOfAFileThatIsCut(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before\nfirst\n")
+	c := &console{log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tail(ctx, path, int64(len("before\n")), c.stream("stderr"))
+	}()
+	eventually(t, "the first line", func() bool { return c.written() == 1 })
+	write("second\n")
+	eventually(t, "the line after the cut", func() bool { return c.written() == 2 })
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString("last"); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it goes on")
+	}
+	if got := strings.Join(c.last(9), " "); got != "first second last" {
+		t.Errorf("lines %q", got)
+	}
+}

@@ -1,0 +1,238 @@
+package plugin
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+const (
+	keepFile   = "plugins.json"
+	keepFormat = 1
+)
+
+// Previous is the version that served before the one that serves now, kept to
+// go back to.
+type Previous struct {
+	Name    string    `json:"name"`
+	Version string    `json:"version"`
+	Hash    string    `json:"hash"` // SHA-256, hexadecimal
+	Since   time.Time `json:"since"`
+}
+
+// ruling is the decision that one content of a plugin's file is not served.
+type ruling struct {
+	Hash    string `json:"hash"`              // of that content
+	Instead string `json:"instead,omitempty"` // hash of the kept content that serves in its place; empty: none
+	Reason  string `json:"reason"`
+	// Firm rulings are the host's: only a forced reload lifts them. Others are
+	// the operator's, who takes them back with any reload.
+	Firm bool `json:"firm,omitempty"`
+}
+
+// keep remembers, beyond the end of the host, the previous version of each
+// plugin, with its executable, and the ruling about its file. In the memory of
+// the host alone it remembers rulings, but keeps no version.
+type keep struct {
+	dir string // empty: in memory only
+
+	mu  sync.Mutex
+	doc keepDoc
+}
+
+type keepDoc struct {
+	Format  int                   `json:"format"`
+	Plugins map[string]keptPlugin `json:"plugins"` // by file name
+}
+
+type keptPlugin struct {
+	Previous *Previous `json:"previous,omitempty"`
+	Ruling   *ruling   `json:"ruling,omitempty"`
+}
+
+// openKeep reads what is remembered in dir. The error says why that could not be
+// used; nothing is then remembered.
+func openKeep(dir string) (*keep, error) {
+	k := &keep{dir: dir, doc: keepDoc{Format: keepFormat, Plugins: map[string]keptPlugin{}}}
+	if dir == "" {
+		return k, nil
+	}
+	text, err := os.ReadFile(filepath.Join(dir, keepFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return k, nil
+	}
+	var doc keepDoc
+	if err == nil {
+		err = json.Unmarshal(text, &doc)
+	}
+	if err != nil {
+		return k, fmt.Errorf("read previous versions of plugins: %w", err)
+	}
+	if doc.Format == keepFormat && doc.Plugins != nil {
+		k.doc = doc
+	}
+	return k, nil
+}
+
+// of returns what is remembered about a plugin.
+func (k *keep) of(file string) keptPlugin {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.doc.Plugins[file]
+}
+
+// rule sets the ruling about a plugin's file, or lifts it with nil.
+func (k *keep) rule(file string, r *ruling) error {
+	return k.change(file, func(p *keptPlugin) { p.Ruling = r })
+}
+
+// change changes what is remembered about a plugin, and writes it down. What is
+// left of nothing is forgotten.
+func (k *keep) change(file string, how func(*keptPlugin)) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.doc.Plugins[file]
+	before := p
+	how(&p)
+	if p == before {
+		return nil
+	}
+	k.doc.Plugins[file] = p
+	if p == (keptPlugin{}) {
+		delete(k.doc.Plugins, file)
+	}
+	if k.dir == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(k.doc, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(k.dir, 0o700)
+	}
+	if err == nil {
+		_, err = k.write(k.dir, keepFile, 0o600, func(w io.Writer) error {
+			_, err := w.Write(text)
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("remember plugin %s: %w", file, err)
+	}
+	return nil
+}
+
+// save keeps a copy of an executable as the previous version of its plugin, in
+// the place of the one before.
+func (k *keep) save(exe *executable, d description) error {
+	if k.dir == "" {
+		return errors.New("no directory is set for it")
+	}
+	exe, err := exe.clone()
+	if err != nil {
+		return err
+	}
+	defer exe.close()
+	dir := k.dirOf(exe.name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if fi, err := os.Stat(filepath.Join(dir, exe.hash)); err != nil || fi.Size() != exe.id.Size {
+		sum := sha256.New()
+		path, err := k.write(dir, exe.hash, 0o500, func(w io.Writer) error {
+			_, err := io.Copy(io.MultiWriter(w, sum), io.NewSectionReader(exe.file, 0, exe.id.Size))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if hex.EncodeToString(sum.Sum(nil)) != exe.hash {
+			os.Remove(path)
+			return errChanged
+		}
+	}
+	err = k.change(exe.name, func(p *keptPlugin) {
+		p.Previous = &Previous{Name: d.Info.Name, Version: d.Info.Version, Hash: exe.hash, Since: time.Now()}
+	})
+	return errors.Join(err, k.tidy(dir, exe.hash))
+}
+
+// tidy removes all copies of a plugin but one.
+func (k *keep) tidy(dir, but string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.Name() != but {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}
+
+// open opens the kept executable of a plugin, which has to have the hash still.
+// path is what the plugin is told of its own.
+func (k *keep) open(file, path, hash string, uid int) (*executable, error) {
+	c := candidate{file: file, path: filepath.Join(k.dirOf(file), hash)}
+	fi, err := os.Lstat(c.path)
+	if k.dir == "" || err != nil {
+		return nil, errors.New("no copy of it is kept")
+	}
+	c.id = identify(fi)
+	exe, err := openExecutable(c, uid, func(identity) string { return "" })
+	if err != nil {
+		return nil, err
+	}
+	if exe.hash != hash {
+		exe.close()
+		return nil, errChanged
+	}
+	exe.path = path
+	return exe, nil
+}
+
+// forget drops all about a plugin that is gone.
+func (k *keep) forget(file string) error {
+	err := k.change(file, func(p *keptPlugin) { *p = keptPlugin{} })
+	if k.dir != "" {
+		err = errors.Join(err, os.RemoveAll(k.dirOf(file)))
+	}
+	return err
+}
+
+func (k *keep) dirOf(file string) string {
+	return filepath.Join(k.dir, url.PathEscape(file)+".d")
+}
+
+// write makes a file by an atomic rename, and returns its path.
+func (k *keep) write(dir, name string, mode fs.FileMode, content func(io.Writer) error) (string, error) {
+	f, err := os.CreateTemp(dir, "."+name+".*.tmp")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name)
+	err = errors.Join(content(f), f.Chmod(mode), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return path, err
+}
+
+// clone returns another hold on the same opened file.
+func (e *executable) clone() (*executable, error) {
+	f, err := e.duplicate()
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return &executable{name: e.name, path: e.path, id: e.id, hash: e.hash, file: f}, nil
+}

@@ -1,0 +1,129 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// tree makes directories and files (those whose names do not end in a slash) and
+// returns where.
+func tree(t *testing.T, names ...string) string {
+	t.Helper()
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		path := filepath.Join(root, name)
+		if name[len(name)-1] == '/' {
+			err = os.MkdirAll(path, 0o755)
+		} else {
+			if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
+				err = os.WriteFile(path, nil, 0o644)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestWithoutGrantsAllButTheExceptions(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "a/x", "a/data/jobs/", "a/data/store/", "b/y", "ab/")
+	if err := os.Symlink(filepath.Join(root, "a/data"), filepath.Join(root, "b/link")); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ paths, except, want []string }{
+		"no exception":               {[]string{"a", "b"}, nil, []string{"a", "b"}},
+		"the exception itself":       {[]string{"a/data"}, []string{"a/data"}, nil},
+		"below it":                   {[]string{"a/data/jobs"}, []string{"a/data"}, nil},
+		"a link into it":             {[]string{"b/link"}, []string{"a/data"}, nil},
+		"above it":                   {[]string{"a"}, []string{"a/data"}, []string{"a/x"}},
+		"far above it":               {[]string{""}, []string{"a/data/jobs"}, []string{"a/data/store", "a/x", "ab", "b"}},
+		"a name that begins like it": {[]string{"ab"}, []string{"a"}, []string{"ab"}},
+		"what does not exist":        {[]string{"nowhere"}, []string{"a"}, nil},
+		"an exception that does not": {[]string{"b"}, []string{"b/nowhere"}, []string{"b/y"}},
+	} {
+		in := func(names []string) (paths []string) {
+			for _, n := range names {
+				paths = append(paths, filepath.Join(root, n))
+			}
+			return paths
+		}
+		if got := without(in(tt.paths), in(tt.except)); !slices.Equal(got, in(tt.want)) {
+			t.Errorf("%s: %v, want %v", name, got, in(tt.want))
+		}
+	}
+}
+
+func TestInterpreterIsThatOfTheFirstLine(t *testing.T) {
+	t.Parallel()
+	bin := tree(t, "python3", "node")
+	for line, want := range map[string]string{
+		"#!/bin/sh\nexec x":                    "/bin/sh",
+		"#! /opt/venv/bin/python3 -u\n":        "/opt/venv/bin/python3",
+		"#!/usr/bin/env python3\n":             filepath.Join(bin, "python3"),
+		"#!/usr/bin/env -S A=b node --quiet\n": filepath.Join(bin, "node"),
+		"#!/usr/bin/env /opt/node\n":           "/opt/node",
+		"#!/usr/bin/env perl\n":                "",
+		"#!/usr/bin/env\n":                     "",
+		"#!":                                   "",
+		"\x7fELF":                              "",
+		"":                                     "",
+	} {
+		if got := Interpreter([]byte(line), "/nowhere:"+bin); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+}
+
+func FuzzInterpreter(f *testing.F) {
+	f.Add([]byte("#!/usr/bin/env -S A=b python3\n"))
+	f.Add([]byte("#!\n"))
+	f.Fuzz(func(t *testing.T, head []byte) {
+		if got := Interpreter(head, "/bin"); len(got) > firstLine+len("/bin/") {
+			t.Errorf("an interpreter of %d bytes", len(got))
+		}
+	})
+}
+
+func TestInstallationFollowsAVirtualEnvironmentToItsPython(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "venv/bin/", "venv/lib/python3.11/site-packages/", "src/", "python/bin/python3.11", "python/lib/", "home/bin/", "home/.ssh/key")
+	link := func(from, to string) {
+		if err := os.Symlink(to, filepath.Join(root, from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("venv/bin/python3", "python")
+	link("venv/bin/python", filepath.Join(root, "python/bin/python3.11"))
+	if err := os.WriteFile(filepath.Join(root, "venv/pyvenv.cfg"), []byte("home = "+root+"/base/bin\nversion = 3.11\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!" + root + "/venv/bin/python3\n"
+	if err := os.WriteFile(filepath.Join(root, "venv/bin/tool"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	pth := "import os; do(this)\n" + root + "/src\nrelative\n"
+	if err := os.WriteFile(filepath.Join(root, "venv/lib/python3.11/site-packages/e.pth"), []byte(pth), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got := Installation(filepath.Join(root, "venv/bin/tool"), "")
+	for _, want := range []string{"venv/bin", "venv/lib", "venv/pyvenv.cfg", "python/bin", "python/lib", "base/lib", "python/bin/python3.11", "src"} {
+		if !slices.Contains(got, filepath.Join(root, want)) {
+			t.Errorf("%s is not among %v", want, got)
+		}
+	}
+	for _, path := range append(got, Installation(filepath.Join(root, "home/bin/tool"), "")...) {
+		if contains(path, filepath.Join(root, "home/.ssh/key")) {
+			t.Errorf("%s grants a key in somebody's home", path)
+		}
+	}
+	link("home/bin/a", "b")
+	link("home/bin/b", "a")
+	Installation(filepath.Join(root, "home/bin/a"), "") // ends
+}

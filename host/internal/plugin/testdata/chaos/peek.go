@@ -1,0 +1,25 @@
+package main
+
+import (
+	"os"
+
+	"geomill/sdk/wire"
+)
+
+// peek reads the file that it is told to, writes to it, and says what came of
+// both; "" is success.
+func peek(s wire.Start) (wire.Values, error) {
+	path := string(s.Inputs.Get("path").Data)
+	_, reading := os.ReadFile(path)
+	f, writing := os.OpenFile(path, os.O_WRONLY, 0)
+	if writing == nil {
+		writing = f.Close()
+	}
+	text := func(err error) string {
+		if err == nil {
+			return ""
+		}
+		return err.Error()
+	}
+	return out(map[string]any{"reading": text(reading), "writing": text(writing)})
+}

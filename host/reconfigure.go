@@ -1,0 +1,69 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"sync/atomic"
+
+	"geomill/host/internal/job"
+	"geomill/host/internal/plugin"
+)
+
+// decisions is what the operator decides about plugins and processes, as of when
+// the configuration was read last.
+type decisions struct{ config atomic.Pointer[Config] }
+
+func decide(c Config) *decisions {
+	d := new(decisions)
+	d.config.Store(&c)
+	return d
+}
+
+func (d *decisions) policy(id string, p job.Policy) job.Policy { return d.config.Load().policy(id, p) }
+
+func (d *decisions) options(file string) plugin.Options { return d.config.Load().options(file) }
+
+// reconfigure reads the configuration again and puts into force what it decides
+// about plugins and processes; everything else waits for the next start. A
+// configuration with a fault changes nothing. A plugin that cannot serve as it is
+// configured now goes on as it was; the error names it.
+func (p *parts) reconfigure(ctx context.Context) error {
+	if p.reread == nil {
+		return errors.New("this host reads its configuration once only")
+	}
+	c, err := p.reread()
+	if err == nil {
+		err = c.Validate()
+	}
+	if err != nil {
+		return fmt.Errorf("configuration is left as it was: %w", err)
+	}
+	p.decided.config.Store(&c)
+	before, after := p.config, c
+	before.PluginConfig, before.Processes, after.PluginConfig, after.Processes = nil, nil, nil, nil
+	if !reflect.DeepEqual(before, after) {
+		p.log.Warn("of the changed configuration only plugin-config and processes are in force before the next start")
+	}
+	if err := p.plugins.Reconfigure(ctx); err != nil {
+		return fmt.Errorf("configuration is in force but for: %w", err)
+	}
+	p.log.Info("configuration is in force")
+	return nil
+}
+
+// heed reads the configuration again at each signal, until ctx ends.
+func (p *parts) heed(ctx context.Context, hangup <-chan os.Signal) error {
+	for {
+		select {
+		case <-hangup:
+			if err := p.reconfigure(ctx); err != nil && ctx.Err() == nil {
+				p.log.Error("reload", "error", err)
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package host
+
+import (
+	"path/filepath"
+
+	"geomill/host/internal/plugin"
+	"geomill/host/internal/plugin/sandbox"
+)
+
+// confine adds to o what the operator decided about the rights of a plugin.
+func (p PluginConfig) confine(o *plugin.Options) {
+	if p.Sandbox != nil {
+		o.Sandbox = sandbox.Mode(*p.Sandbox)
+	}
+	override(&o.Read, p.Read)
+	override(&o.Write, p.Write)
+	override(&o.Network, p.Network)
+}
+
+// validateSandbox reports what is out of range in the rights of a plugin.
+func (p PluginConfig) validateSandbox(at func(key string) string, fault func(key, format string, args ...any)) {
+	if p.Sandbox != nil {
+		validateMode(*p.Sandbox, func(format string, args ...any) { fault(at("sandbox"), format, args...) })
+	}
+	for _, list := range []struct {
+		key   string
+		paths *[]string
+	}{{"read", p.Read}, {"write", p.Write}} {
+		if list.paths == nil {
+			continue
+		}
+		for _, path := range *list.paths {
+			if !filepath.IsAbs(path) {
+				fault(at(list.key), "%q is not an absolute path", path)
+			}
+		}
+	}
+}
+
+func validateMode(mode string, fault func(format string, args ...any)) {
+	if !sandbox.Mode(mode).Valid() {
+		fault("%q is not on, off or strict", mode)
+	}
+}
