@@ -60,9 +60,14 @@ func (o operator) Inspect(file string) (Plugin, error) {
 		return Plugin{}, o.unknown(file)
 	}
 	p := o.pluginOf(s)
-	p.TrustPolicy = string(o.plugins.TrustPolicy(file))
+	p.TrustPolicy, p.Settings = string(o.plugins.TrustPolicy(file)), s.Settings
 	for _, one := range o.plugins.Pins(file) {
 		p.Pins = append(p.Pins, pinOf(one))
+	}
+	p.Counters = &admin.Counters{Starts: s.Counters.Starts, Ends: s.Counters.Ends,
+		Quarantines: s.Counters.Quarantines, Resets: s.Counters.Resets, Jobs: s.Counters.Jobs}
+	for _, t := range s.History {
+		p.History = append(p.History, admin.Transition{Time: t.Time, Instance: t.Instance, PID: t.PID, From: string(t.From), To: string(t.To), Reason: o.plugins.Conceal(t.Reason)})
 	}
 	lines, _ := o.plugins.Logs(file, MostLogLines)
 	for _, l := range slices.Backward(lines) {
@@ -101,6 +106,9 @@ func (o operator) pluginOf(s plugin.Status) Plugin {
 	p := Plugin{File: s.File, Path: s.Path, Target: s.Target, State: string(s.State), Since: s.Since, Reason: o.plugins.Conceal(s.Reason),
 		Name: s.Name, Version: s.Version, Hash: s.Hash, Crashes: s.Crashes, Processes: []admin.Process{}, Instances: []Instance{},
 		Accept: s.Accept, RetryAt: s.Retry, Available: s.Available}
+	if prev := s.Previous; prev != nil {
+		p.Previous = &admin.Version{Name: prev.Name, Version: prev.Version, Hash: prev.Hash, Since: prev.Since}
+	}
 	for _, one := range s.Processes {
 		p.Processes = append(p.Processes, admin.Process{ID: one.ID, Version: one.Version, Reason: one.Reason,
 			Isolation: string(one.Policy.Isolation), Slots: one.Policy.MaxConcurrency, TimeoutSeconds: one.Policy.Timeout.Seconds()})

@@ -12,9 +12,13 @@ import (
 
 // What an operator may want done to a plugin.
 const (
-	DoTrust = admin.DoTrust
-	DoPin   = admin.DoPin
-	DoUnpin = admin.DoUnpin
+	DoTrust    = admin.DoTrust
+	DoPin      = admin.DoPin
+	DoUnpin    = admin.DoUnpin
+	DoReload   = admin.DoReload
+	DoRollback = admin.DoRollback
+	DoReset    = admin.DoReset
+	DoRemove   = admin.DoRemove
 )
 
 // Verify implements admin.Plugins.
@@ -61,8 +65,8 @@ func (o operator) check(s plugin.Status) Check {
 }
 
 // Do implements admin.Plugins.
-func (o operator) Do(_ context.Context, c Command) (admin.Outcome, error) {
-	done, err := o.do(c)
+func (o operator) Do(ctx context.Context, c Command) (admin.Outcome, error) {
+	done, err := o.do(ctx, c)
 	if err == nil {
 		return admin.Outcome{Done: done}, nil
 	}
@@ -72,7 +76,7 @@ func (o operator) Do(_ context.Context, c Command) (admin.Outcome, error) {
 	return admin.Outcome{}, err
 }
 
-func (o operator) do(c Command) (string, error) {
+func (o operator) do(ctx context.Context, c Command) (done string, err error) {
 	switch c.Verb {
 	case DoTrust:
 		pin, err := o.plugins.Trust(c.File)
@@ -81,6 +85,20 @@ func (o operator) do(c Command) (string, error) {
 		return o.pin(c.File, c.Hash)
 	case DoUnpin:
 		return o.unpin(c.File, c.Hash)
+	case DoReload:
+		err = o.plugins.Reload(ctx, c.File, c.Force)
+		return o.serves(c.File), err
+	case DoRollback:
+		err = o.plugins.Rollback(ctx, c.File)
+		return o.serves(c.File) + "; to serve again what the file holds: geomill plugin reload " + Word(c.File), err
+	case DoReset:
+		return c.File + ": its crashes are forgotten, its next job starts it", o.plugins.Reset(c.File)
+	case DoRemove:
+		done = c.File + ": is offered no longer, its running jobs may finish; to serve it again: geomill plugin reload " + Word(c.File)
+		if c.DeleteFile {
+			done = c.File + ": is offered no longer and its file is deleted, its running jobs may finish"
+		}
+		return done, o.plugins.Remove(ctx, c.File, c.DeleteFile)
 	}
 	return "", fmt.Errorf("the server knows no command %q: is it another version?", c.Verb)
 }
@@ -109,6 +127,15 @@ func (o operator) unpin(file, hash string) (string, error) {
 		return file + ": 1 accepted content is so no longer", err
 	}
 	return fmt.Sprintf("%s: %d accepted contents are so no longer", file, len(gone)), err
+}
+
+// serves says what a plugin serves.
+func (o operator) serves(file string) string {
+	s, ok := o.plugins.Plugin(file)
+	if !ok || s.Hash == "" {
+		return file + ": nothing serves"
+	}
+	return fmt.Sprintf("%s: %s %s serves (SHA-256 %s)", file, s.Name, s.Version, abridged(s.Hash))
 }
 
 // content says which content was accepted.

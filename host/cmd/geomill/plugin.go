@@ -10,13 +10,17 @@ import (
 // pluginCmd holds the commands about the plugins of a running server. They reach it
 // over the socket in its data directory.
 type pluginCmd struct {
-	List    pluginListCmd    `cmd:"" help:"List plugins with their states, and what is wrong with them."`
-	Inspect pluginInspectCmd `cmd:"" help:"Show all that is known of a plugin."`
-	Logs    pluginLogsCmd    `cmd:"" help:"Print what a plugin wrote last, and what the server says about it."`
-	Verify  pluginVerifyCmd  `cmd:"" help:"Compare the files of plugins with what is trusted and with what serves."`
-	Trust   pluginTrustCmd   `cmd:"" help:"Accept what the file of a plugin holds now."`
-	Pin     pluginPinCmd     `cmd:"" help:"Accept a content of a plugin by its hash."`
-	Unpin   pluginUnpinCmd   `cmd:"" help:"Accept a content of a plugin no longer."`
+	List     pluginListCmd     `cmd:"" help:"List plugins with their states, and what is wrong with them."`
+	Inspect  pluginInspectCmd  `cmd:"" help:"Show all that is known of a plugin."`
+	Logs     pluginLogsCmd     `cmd:"" help:"Print what a plugin wrote last, and what the server says about it."`
+	Verify   pluginVerifyCmd   `cmd:"" help:"Compare the files of plugins with what is trusted and with what serves."`
+	Trust    pluginTrustCmd    `cmd:"" help:"Accept what the file of a plugin holds now."`
+	Pin      pluginPinCmd      `cmd:"" help:"Accept a content of a plugin by its hash."`
+	Unpin    pluginUnpinCmd    `cmd:"" help:"Accept a content of a plugin no longer."`
+	Reload   pluginReloadCmd   `cmd:"" help:"Serve what the file of a plugin holds now."`
+	Rollback pluginRollbackCmd `cmd:"" help:"Serve the version of a plugin that served before."`
+	Reset    pluginResetCmd    `cmd:"" help:"Forget the crashes of a plugin, and end its quarantine."`
+	Remove   pluginRemoveCmd   `cmd:"" help:"Serve a plugin no longer."`
 }
 
 func (pluginCmd) Help() string {
@@ -70,7 +74,7 @@ func advice(p host.Plugin) string {
 	case p.State == "crashed":
 		return "it is started again by itself; for its last words: geomill plugin logs " + host.Word(p.File)
 	case p.State == "quarantined":
-		return "it is tried again in a while; for its last words: geomill plugin logs " + host.Word(p.File)
+		return fmt.Sprintf("for its last words: geomill plugin logs %s; to start it again: geomill plugin reset %s", host.Word(p.File), host.Word(p.File))
 	case p.State == "refused" && !p.RetryAt.IsZero():
 		return "it is tried again by itself at " + local(&p.RetryAt)
 	}

@@ -35,8 +35,10 @@ const somePlugins = `[
                  {"pid": 42, "state": "draining", "since": "2026-11-23T11:59:00Z", "jobs": 1}]},
   {"file": "evil\u001b[31m", "path": "/p/evil", "state": "refused", "since": "2026-11-21T12:00:00Z", "reason": "not executable: chmod +x /p/evil", "crashes": 0, "processes": [], "instances": []},
   {"file": "weak", "path": "/p/weak", "state": "quarantined", "since": "2026-11-23T11:59:30Z", "name": "weak", "version": "1", "hash": "ff", "reason": "the plugin ended unexpectedly (exit status 2)", "crashes": 5,
-   "retryAt": "2026-11-23T13:00:00Z", "available": ["1", "0.9"],
-   "trustPolicy": "tofu", "pins": [{"hash": "ff", "name": "weak", "version": "1", "accepted": "2026-11-23T10:00:00Z", "how": "first-use"}],
+   "retryAt": "2026-11-23T13:00:00Z", "available": ["1", "0.9"], "previous": {"name": "weak", "version": "0.9", "hash": "ee", "since": "2026-11-20T13:00:00Z"},
+   "trustPolicy": "tofu", "pins": [{"hash": "ff", "name": "weak", "version": "1", "accepted": "2026-11-23T10:00:00Z", "how": "first-use"}], "settings": {"a": 1},
+   "counters": {"starts": {"ready": 5, "failed": 0}, "ends": {"crash": 5}, "quarantines": 1, "resets": 0, "jobs": 7},
+   "history": [{"time": "2026-11-23T11:59:30Z", "instance": 3, "pid": 77, "from": "ready", "to": "crashed", "reason": "it exited"}],
    "processes": [{"id": "faint", "version": "1"}], "instances": [],
    "lastLines": [{"time": "2026-11-23T11:59:30Z", "level": "error", "from": "plugin", "stream": "stderr", "instance": 3, "message": "panic: no", "fields": {"trace": "panic: no\nmain.go:7", "n": 1, "why": "a b"}}]}
 ]`
@@ -72,6 +74,9 @@ func atNoon(list []host.Plugin) []host.Plugin {
 		for j := range list[i].Pins {
 			here(&list[i].Pins[j].Accepted)
 		}
+		for j := range list[i].History {
+			here(&list[i].History[j].Time)
+		}
 		for j := range list[i].LastLines {
 			here(&list[i].LastLines[j].Time)
 		}
@@ -92,7 +97,7 @@ weak          quarantined  weak          1        ff            0          0    
 raster: process slope is not offered: already offered by a
 evil\x1b[31m: refused since 2026-11-21 12:00:00 (2d ago): not executable: chmod +x /p/evil
 weak: quarantined since 2026-11-23 11:59:30 (30s ago): the plugin ended unexpectedly (exit status 2)
-weak: it is tried again in a while; for its last words: geomill plugin logs weak
+weak: for its last words: geomill plugin logs weak; to start it again: geomill plugin reset weak
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -121,23 +126,31 @@ PID  STATE     SINCE                          JOBS  MEMORY  CPU
 41   ready     2026-11-23 11:00:00 (60m ago)  2     20 MB   1.25s
 42   draining  2026-11-23 11:59:00 (60s ago)  1     0 B     0s
 `,
-		2: `plugin   weak
-state    quarantined since 2026-11-23 11:59:30 (30s ago)
-why      the plugin ended unexpectedly (exit status 2)
-next     it is tried again in a while; for its last words: geomill plugin logs weak
-name     weak
-version  1
-sha256   ff
-path     /p/weak
-has      1, 0.9
-trust    tofu
-crashes  5
+		2: `plugin    weak
+state     quarantined since 2026-11-23 11:59:30 (30s ago)
+why       the plugin ended unexpectedly (exit status 2)
+next      for its last words: geomill plugin logs weak; to start it again: geomill plugin reset weak
+name      weak
+version   1
+sha256    ff
+path      /p/weak
+has       1, 0.9
+before    weak 0.9 (SHA-256 ee); to go back to it: geomill plugin rollback weak
+trust     tofu
+settings  {"a": 1}
+crashes   5
+starts    5 ready
+ends      5 crash
+jobs      7
 
 PROCESS  VERSION  ISOLATION  SLOTS  TIMEOUT  OFFERED
 faint    1        -          -      -        yes
 
 ACCEPTED                      SHA-256  HOW        IS
 2026-11-23 10:00:00 (2h ago)  ff       first-use  weak 1
+
+TIME                 INSTANCE  PID  FROM   TO       WHY
+2026-11-23 11:59:30  3         77   ready  crashed  it exited
 
 It wrote last:
 2026-11-23 11:59:30  error  plugin#3   panic: no  n=1  why="a b"

@@ -75,3 +75,59 @@ Takes back that a content was accepted. What may run no longer under the trust p
 func (c *pluginUnpinCmd) Run(s *streams) error {
 	return c.do(s, host.Command{Verb: host.DoUnpin, Hash: c.Hash})
 }
+
+type pluginReloadCmd struct {
+	act
+	Force bool `help:"Although it breaks clients of the version before, or crashed too often."`
+}
+
+func (pluginReloadCmd) Help() string {
+	return `Example: geomill plugin reload raster
+
+Starts what the file holds beside what serves, changed or not, and lets it take over once it is ready; running jobs
+finish on the version they began with. It takes back a rollback and a removal. If it fails, what served goes on.`
+}
+
+func (c *pluginReloadCmd) Run(s *streams) error {
+	return c.do(s, host.Command{Verb: host.DoReload, Force: c.Force})
+}
+
+type pluginRollbackCmd struct{ act }
+
+func (pluginRollbackCmd) Help() string {
+	return `Example: geomill plugin rollback raster
+
+Serves the version that served before, also after restarts of the server, until the file changes or is reloaded.`
+}
+
+func (c *pluginRollbackCmd) Run(s *streams) error {
+	return c.do(s, host.Command{Verb: host.DoRollback})
+}
+
+type pluginResetCmd struct{ act }
+
+func (pluginResetCmd) Help() string {
+	return `Example: geomill plugin reset raster
+
+Forgets the crashes of a plugin: one that is in quarantine, or held back after a crash, starts with its next job.`
+}
+
+func (c *pluginResetCmd) Run(s *streams) error {
+	return c.do(s, host.Command{Verb: host.DoReset})
+}
+
+type pluginRemoveCmd struct {
+	act
+	DeleteFile bool `help:"Delete the file too; it cannot be brought back."`
+}
+
+func (pluginRemoveCmd) Help() string {
+	return `Example: geomill plugin remove raster
+
+Offers the processes of a plugin no longer, also after restarts of the server, until its file changes or is reloaded.
+Running jobs may finish, and results are kept.`
+}
+
+func (c *pluginRemoveCmd) Run(s *streams) error {
+	return c.do(s, host.Command{Verb: host.DoRemove, DeleteFile: c.DeleteFile})
+}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -68,8 +70,17 @@ func printFacts(w *sheet, p host.Plugin, now time.Time) {
 	w.line("path", p.Path)
 	w.line("leads to", p.Target)
 	w.line("has", strings.Join(p.Available, ", "))
+	if v := p.Previous; v != nil {
+		w.line("before", fmt.Sprintf("%s %s (SHA-256 %s); to go back to it: geomill plugin rollback %s", v.Name, v.Version, cutHash(v.Hash), host.Word(p.File)))
+	}
 	w.line("trust", p.TrustPolicy)
+	w.line("settings", string(p.Settings))
 	w.line("crashes", strconv.Itoa(p.Crashes))
+	if c := p.Counters; c != nil {
+		w.line("starts", counts(c.Starts))
+		w.line("ends", counts(c.Ends))
+		w.line("jobs", strconv.FormatInt(c.Jobs, 10))
+	}
 }
 
 func printTables(w *sheet, p host.Plugin, now time.Time) {
@@ -95,6 +106,23 @@ func printTables(w *sheet, p host.Plugin, now time.Time) {
 			w.row(since(pin.Accepted, now), cutHash(pin.Hash), pin.How, strings.TrimSpace(pin.Name+" "+pin.Version))
 		}
 	}
+	if len(p.History) > 0 {
+		w.table("TIME", "INSTANCE", "PID", "FROM", "TO", "WHY")
+		for _, t := range p.History {
+			w.row(local(&t.Time), limit(t.Instance > 0, t.Instance), limit(t.PID > 0, t.PID), t.From, t.To, t.Reason)
+		}
+	}
+}
+
+// counts writes those that are not zero.
+func counts(of map[string]int64) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		if of[name] > 0 {
+			all = append(all, fmt.Sprintf("%d %s", of[name], name))
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func seconds(s float64) time.Duration {

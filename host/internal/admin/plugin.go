@@ -44,12 +44,24 @@ type Plugin struct {
 	Instances []Instance `json:"instances"`
 
 	Available []string `json:"available,omitempty"` // versions side by side, the highest first
+	Previous  *Version `json:"previous,omitempty"`  // what a rollback goes back to
 
 	// What follows is told by Inspect only.
 
-	TrustPolicy string    `json:"trustPolicy,omitempty"`
-	Pins        []Pin     `json:"pins,omitempty"`      // accepted contents, the last accepted last
-	LastLines   []LogLine `json:"lastLines,omitempty"` // that it wrote, without debug
+	TrustPolicy string          `json:"trustPolicy,omitempty"`
+	Pins        []Pin           `json:"pins,omitempty"`     // accepted contents, the last accepted last
+	Settings    json.RawMessage `json:"settings,omitempty"` // an object, without secrets
+	Counters    *Counters       `json:"counters,omitempty"`
+	History     []Transition    `json:"history,omitempty"`   // the last ones, oldest first
+	LastLines   []LogLine       `json:"lastLines,omitempty"` // that it wrote, without debug
+}
+
+// Version is one content of a plugin.
+type Version struct {
+	Name    string    `json:"name,omitempty"`
+	Version string    `json:"version"`
+	Hash    string    `json:"hash"` // SHA-256
+	Since   time.Time `json:"since,omitzero"`
 }
 
 // Pin is a content of a plugin that was accepted.
@@ -59,6 +71,25 @@ type Pin struct {
 	Version  string    `json:"version,omitempty"`
 	Accepted time.Time `json:"accepted"`
 	How      string    `json:"how"`
+}
+
+// Counters is what has happened to a plugin since the server started.
+type Counters struct {
+	Starts      map[string]int64 `json:"starts"` // of instances, by result
+	Ends        map[string]int64 `json:"ends"`   // of instances, by reason
+	Quarantines int64            `json:"quarantines"`
+	Resets      int64            `json:"resets"`
+	Jobs        int64            `json:"jobs"` // attempts that ended, well or not
+}
+
+// Transition is a change of the state of an instance, or of the plugin.
+type Transition struct {
+	Time     time.Time `json:"time"`
+	Instance int64     `json:"instance,omitempty"` // its number; 0: the plugin as a whole
+	PID      int       `json:"pid,omitempty"`
+	From     string    `json:"from"`
+	To       string    `json:"to"`
+	Reason   string    `json:"reason,omitempty"`
 }
 
 // Check is what a plugin's file holds, against what it should.
@@ -119,7 +150,9 @@ type Command struct {
 	Verb Verb   `json:"verb"`
 	File string `json:"file"`
 
-	Hash string `json:"hash,omitempty"` // of DoPin and DoUnpin: SHA-256
+	Hash       string `json:"hash,omitempty"`       // of DoPin and DoUnpin: SHA-256
+	Force      bool   `json:"force,omitempty"`      // of DoReload: although it breaks clients
+	DeleteFile bool   `json:"deleteFile,omitempty"` // of DoRemove
 }
 
 // Verb is what is to be done.
@@ -127,9 +160,13 @@ type Verb string
 
 // The verbs.
 const (
-	DoTrust Verb = "trust" // accept what the file holds now
-	DoPin   Verb = "pin"   // accept the content of Hash, or else what serves
-	DoUnpin Verb = "unpin" // accept the content of Hash no longer, or else none
+	DoTrust    Verb = "trust"    // accept what the file holds now
+	DoPin      Verb = "pin"      // accept the content of Hash, or else what serves
+	DoUnpin    Verb = "unpin"    // accept the content of Hash no longer, or else none
+	DoReload   Verb = "reload"   // serve what the file holds now
+	DoRollback Verb = "rollback" // serve what served before
+	DoReset    Verb = "reset"    // forget the crashes
+	DoRemove   Verb = "remove"   // serve it no longer
 )
 
 // Outcome says in a sentence what a command has done.
