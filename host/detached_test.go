@@ -36,6 +36,7 @@ func startLasting(t *testing.T, config string) (*lasting, *server, *web) {
 		t.Fatal(err)
 	}
 	place(t, binary, filepath.Join(l.dir, "plugins", "lasting"))
+	config += fmt.Sprintf("plugin-config:\n  lasting: {write: [%q]}\n", l.ctl)
 	if err := os.WriteFile(filepath.Join(l.dir, "config.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func (o operator) do(ctx context.Context, c Command) (done string, err error) {
 	switch c.Verb {
 	case DoTrust:
 		pin, err := o.plugins.Trust(c.File)
-		return fmt.Sprintf("%s: %s is trusted and is admitted now", c.File, content(pin)), err
+		return fmt.Sprintf("%s: %s is trusted and is being admitted", c.File, content(pin)), err
 	case DoPin:
 		return o.pin(c.File, c.Hash)
 	case DoUnpin:

@@ -30,7 +30,7 @@ type PoolConfig struct {
 type RecycleConfig struct {
 	Jobs   *int           `yaml:"jobs"`   // after so many
 	Age    *time.Duration `yaml:"age"`    // since its start
-	Memory *int64         `yaml:"memory"` // resident, in bytes, at the end of a job
+	Memory *Bytes         `yaml:"memory"` // resident, at the end of a job
 }
 
 // decide puts what is set into o.
@@ -39,7 +39,9 @@ func (p PoolConfig) decide(o *plugin.Options) {
 	override(&o.Idle, p.Idle)
 	override(&o.Recycle.Jobs, p.Recycle.Jobs)
 	override(&o.Recycle.Age, p.Recycle.Age)
-	override(&o.Recycle.Memory, p.Recycle.Memory)
+	if p.Recycle.Memory != nil {
+		o.Recycle.Memory = int64(*p.Recycle.Memory)
+	}
 	override(&o.PoisonGrace, p.PoisonGrace)
 	if p.PoisonGrace != nil && *p.PoisonGrace == 0 {
 		o.PoisonGrace = -1

@@ -15,12 +15,14 @@ func TestTheOperatorDecidesOverThePoolsOfAPlugin(t *testing.T) {
 	c.PluginConfig = map[string]PluginConfig{
 		AllPlugins: {PoolConfig: PoolConfig{Warm: new(1), Idle: new(time.Minute), PoisonGrace: new(time.Second),
 			Recycle: RecycleConfig{Jobs: new(10), Age: new(time.Hour)}}},
-		"raster": {PoolConfig: PoolConfig{Warm: new(0), PoisonGrace: new(time.Duration), Recycle: RecycleConfig{Jobs: new(0), Memory: new(int64(1 << 30))}}},
+		"raster": {PoolConfig: PoolConfig{Warm: new(0), PoisonGrace: new(time.Duration), Recycle: RecycleConfig{Jobs: new(0), Memory: new(Bytes(1 << 30))}}},
 	}
-	for file, want := range map[string]plugin.Options{
+	for file, pools := range map[string]plugin.Options{
 		"vector": {Warm: 1, Idle: time.Minute, PoisonGrace: time.Second, Recycle: plugin.Recycle{Jobs: 10, Age: time.Hour}},
 		"raster": {Idle: time.Minute, PoisonGrace: -1, Recycle: plugin.Recycle{Age: time.Hour, Memory: 1 << 30}},
 	} {
+		want := Default().options(file)
+		want.Warm, want.Idle, want.PoisonGrace, want.Recycle = pools.Warm, pools.Idle, pools.PoisonGrace, pools.Recycle
 		if d := cmp.Diff(want, c.options(file)); d != "" {
 			t.Errorf("%s: %s", file, d)
 		}
@@ -31,7 +33,7 @@ func TestWhatIsWrongWithAPoolIsNamed(t *testing.T) {
 	t.Parallel()
 	c := Default()
 	c.PluginConfig = map[string]PluginConfig{"raster": {PoolConfig: PoolConfig{Warm: new(-1), Idle: new(time.Duration), PoisonGrace: new(-time.Second),
-		Recycle: RecycleConfig{Jobs: new(-2), Age: new(time.Millisecond), Memory: new(int64(-3))}}}}
+		Recycle: RecycleConfig{Jobs: new(-2), Age: new(time.Millisecond), Memory: new(Bytes(-3))}}}}
 	want := `plugin-config.raster.warm: -1 is not a number from 0 to 1000
 plugin-config.raster.idle: 0s is not a duration above zero
 plugin-config.raster.poison-grace: -1s is negative
