@@ -133,20 +133,15 @@ func TestCancelIsAnsweredByCancelled(t *testing.T) {
 	}
 }
 
-func TestStartOfARunningJobIsRefused(t *testing.T) {
+func TestWhatIsNotForThisInstanceIsIgnored(t *testing.T) {
 	t.Parallel()
 	_, conn := serve(t, &handler{run: map[string]runFunc{"p": untilCancelled}})
 	stream := rawSession(t, conn)
-	sendAll(t, stream, startMessage("1", "p"), startMessage("1", "p"))
-	for {
-		for _, m := range receive(t, stream) {
-			if m.GetFailed() != nil {
-				if kind := m.GetFailed().GetProblem().GetKind(); kind != processv1.ProblemKind_PROBLEM_KIND_BUSY {
-					t.Errorf("got %v", m)
-				}
-				return
-			}
-		}
+	attach := &processv1.HostMessage{JobId: "1", Kind: &processv1.HostMessage_Attach{Attach: &processv1.Attach{}}}
+	cancel := &processv1.HostMessage{JobId: "1", Kind: &processv1.HostMessage_Cancel{Cancel: &processv1.Cancel{}}}
+	sendAll(t, stream, startMessage("1", "p"), startMessage("1", "p"), attach, cancel)
+	if got, _ := receiveJob(t, stream); got[len(got)-1].GetCancelled() == nil {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -150,13 +150,13 @@ func (s *serving) read(stream grpc.BidiStreamingServer[processv1.SessionRequest,
 	}
 }
 
-// start begins a job, or refuses it.
+// start begins a job, or refuses it. That a job runs already is no reason to end
+// it: a second start of it is ignored.
 func (s *serving) start(id string, w *processv1.Start) {
-	j := &serverJob{id: id, session: s}
 	if s.job(id) != nil {
-		j.end(failed(&Problem{Kind: Busy, Title: "the plugin is busy", Detail: "the job still runs from an earlier start", Retryable: true}))
 		return
 	}
+	j := &serverJob{id: id, session: s}
 	if busy := s.server.admit(); busy != nil {
 		j.end(failed(busy))
 		return
@@ -233,8 +233,9 @@ func (s *serving) cancel(id string, w *processv1.Cancel) {
 }
 
 // attach sends what the host has not seen of a job that goes on, or has ended.
+// An instance that is not detached has not announced that, and ignores it.
 func (s *serving) attach(id string, w *processv1.Attach) {
-	if d := s.server.detached; d == nil || !d.attach(s, id, w.GetAfterSeq()) {
+	if d := s.server.detached; d != nil && !d.attach(s, id, w.GetAfterSeq()) {
 		j := &serverJob{id: id, session: s}
 		j.end(failed(&Problem{Title: "the instance does not have this job"}))
 	}
