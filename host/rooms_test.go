@@ -40,7 +40,11 @@ var rooms = []room{
 	{path: "sdk/wire/...", may: []string{"proto/...", "sdk/ogc"}, never: []string{"host/..."}},
 	{path: "sdk", may: []string{"sdk/ogc", "sdk/schema", "sdk/wire"}, never: []string{"host/..."}},
 	{path: "sdk/manifest/...", may: []string{"sdk", "sdk/ogc", "sdk/wire"}, never: []string{"host/..."}},
-	{path: "sdk/sdktest/...", may: []string{"sdk", "sdk/wire"}, never: []string{"host/..."}},
+	{path: "sdk/sdktest/...", may: []string{"sdk", "sdk/sdktest/check", "sdk/wire"}, never: []string{"host/..."}},
+	{
+		path: "sdk/sdktest/check/...", may: []string{"sdk", "sdk/ogc", "sdk/schema", "sdk/wire", "proto/processv1"},
+		never: []string{"host/..."},
+	},
 
 	{
 		path: "host/internal/job", may: []string{"sdk/ogc", "sdk/schema"},
@@ -85,7 +89,7 @@ var libraries = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema": {"sdk/schema/..."},
 	"golang.org/x":                          anyRoom,
 	"google.golang.org/grpc":                {"proto/...", "sdk", "sdk/wire/...", "sdk/sdktest/...", "host/internal/plugin/..."},
-	"google.golang.org/protobuf":            {"proto/...", "sdk", "sdk/wire/...", "host/internal/plugin/..."},
+	"google.golang.org/protobuf":            {"proto/...", "sdk", "sdk/wire/...", "sdk/sdktest/check/...", "host/internal/plugin/..."},
 
 	"github.com/google/go-cmp":        {"sdk/sdktest/...", "host/internal/job/jobtest"},
 	"github.com/rogpeppe/go-internal": {"sdk/sdktest/...", "host/internal/job/jobtest"},

@@ -1,0 +1,45 @@
+package check
+
+import (
+	"time"
+
+	"geomill/proto/processv1"
+)
+
+// The memory check: runs, how many of them come before the first look, and
+// what the rest may cost, in bytes.
+const (
+	memoryRuns   = 200
+	memoryWarmUp = 50
+	memoryGrowth = 64 << 10 // a run
+	memoryTime   = 2 * time.Second
+)
+
+func checkMemory(p *probe) verdict {
+	s, proc, v := p.ready(usual)
+	if s == nil {
+		return v
+	}
+	if !proc.works || proc.wire.GetPolicy().GetIsolation() == processv1.Isolation_ISOLATION_JOB {
+		return skipped("no process can be run over and over")
+	}
+	var before int64
+	began := time.Now()
+	ran := 0
+	for ; ran < memoryRuns && time.Since(began) < p.within(memoryTime); ran++ {
+		if ran == memoryWarmUp {
+			before = resident(s.in.cmd.Process.Pid)
+		}
+		if err := s.still(proc); err != nil {
+			return failed("run %d: %v", ran+1, err)
+		}
+	}
+	grown := resident(s.in.cmd.Process.Pid) - before
+	if before == 0 || ran < 2*memoryWarmUp {
+		return skipped("jobs of process %s take too long, or the memory of a process cannot be read here", proc.id())
+	}
+	if n := int64(ran - memoryWarmUp); grown > n*memoryGrowth {
+		return failed("it grew by %d KiB in %d runs of process %s", grown>>10, n, proc.id())
+	}
+	return passed("%d KiB more after %d runs", grown>>10, ran-memoryWarmUp)
+}
