@@ -8,7 +8,7 @@ import (
 )
 
 // pluginCmd holds the commands about the plugins of a running server. They reach it
-// over the socket in its data directory.
+// over the socket in its data directory. Check needs no server.
 type pluginCmd struct {
 	List     pluginListCmd     `cmd:"" help:"List plugins with their states, and what is wrong with them."`
 	Inspect  pluginInspectCmd  `cmd:"" help:"Show all that is known of a plugin."`
@@ -21,12 +21,13 @@ type pluginCmd struct {
 	Rollback pluginRollbackCmd `cmd:"" help:"Serve the version of a plugin that served before."`
 	Reset    pluginResetCmd    `cmd:"" help:"Forget the crashes of a plugin, and end its quarantine."`
 	Remove   pluginRemoveCmd   `cmd:"" help:"Serve a plugin no longer."`
+	Check    pluginCheckCmd    `cmd:"" help:"Find out whether an executable, in any language, keeps the contract for plugins."`
 }
 
 func (pluginCmd) Help() string {
 	return `Example: geomill plugin list --data ./data
 
-Only root and the user who owns the data directory of the server may give these commands. Each has a --help of its own.`
+Only root and the user who owns the data directory of the server may give these commands, but for check. Each has a --help of its own.`
 }
 
 // runningServer are the flags that say which server is meant.
