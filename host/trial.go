@@ -315,19 +315,25 @@ type told struct {
 }
 
 // Execute implements job.Executor.
-func (t told) Execute(ctx context.Context, a job.Attempt, _ job.Events) (map[string]job.Value, error) {
+func (t told) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[string]job.Value, error) {
 	a.Console = func(_ string, level slog.Level, line string, fields json.RawMessage) {
 		if level > slog.LevelDebug { // else it is of the libraries between
 			t.trial.Log(level, line, fields)
 		}
 	}
-	return t.Executor.Execute(ctx, a, t)
+	return t.Executor.Execute(ctx, a, reports{ev, t.trial})
+}
+
+// reports are the events of a trial.
+type reports struct {
+	job.Events
+	trial Trial
 }
 
 // Progress implements job.Events.
-func (t told) Progress(percent float64, message string) { t.trial.Progress(percent, message) }
+func (r reports) Progress(percent float64, message string) { r.trial.Progress(percent, message) }
 
 // Log implements job.Events.
-func (t told) Log(level slog.Level, message string, fields json.RawMessage) {
-	t.trial.Log(level, message, fields)
+func (r reports) Log(level slog.Level, message string, fields json.RawMessage) {
+	r.trial.Log(level, message, fields)
 }
