@@ -72,7 +72,7 @@ func Try(ctx context.Context, c Config, t Trial, log *slog.Logger) (err error) {
 	}
 	plugins, err := plugin.New(plugin.Config{
 		Dir: filepath.Join(dir, "plugins"), WorkDir: filepath.Join(dir, workDir), Policy: c.policy, Env: c.pluginEnv(os.LookupEnv),
-		Settle: time.Millisecond, StopTimeout: trialStop, CheckJSON: api.CheckJSON, Log: log,
+		Settle: time.Millisecond, StopTimeout: trialStop, CheckJSON: api.CheckJSON, Log: log, Private: []string{dir},
 		Options: func(file string) plugin.Options {
 			o := c.options(file)
 			o.Trust = trust.Any         // who names it trusts it
