@@ -19,6 +19,7 @@ type cli struct {
 	Plugins  pluginsCmd  `cmd:"" help:"List the plugins of a directory, without a server."`
 	Plugin   pluginCmd   `cmd:"" help:"List, inspect and manage the plugins of a running server."`
 	New      newCmd      `cmd:"" help:"Write a new plugin, in Go or Python, that builds, tests and runs."`
+	Dev      devCmd      `cmd:"" help:"Serve a plugin and build it anew whenever its source changes."`
 	Run      runCmd      `cmd:"" help:"Execute a process of a plugin, without a server."`
 	Backup   backupCmd   `cmd:"" help:"Write all jobs and results into a file, while the server runs or not."`
 	Restore  restoreCmd  `cmd:"" help:"Make a data directory of a backup."`

@@ -98,7 +98,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serve, "endserver": endServer, "http": request, "poll": poll, "bundled": bundled, "nothing-left": nothingLeft,
+			"serve": serve, "dev": dev, "endserver": endServer, "http": request, "poll": poll, "bundled": bundled, "nothing-left": nothingLeft,
 			"mode": mode, "big-request": bigRequest, "same-body": sameBody, "truncated": truncated, "empty-dir": emptyDir, "killed-restore": killedRestore,
 			"job-ids": jobIDs, "geomill-exits": geomillExits,
 			"follow-log": followLog, "followed": followed, "follow-ends": followEnds, "kill-plugin": killPlugin, "refused-to": refusedTo, "poll-plugin": pollPlugin,
