@@ -16,6 +16,7 @@ import (
 	"geomill/host/internal/api"
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin"
+	"geomill/host/internal/plugin/sandbox"
 	"geomill/host/internal/plugin/trust"
 	"geomill/host/internal/remote"
 	"geomill/host/internal/store"
@@ -28,6 +29,9 @@ import (
 type Trial struct {
 	// Plugin is the executable of the plugin.
 	Plugin string
+	// Attach is the socket of a plugin that runs already, instead: somebody may
+	// hold it up in a debugger. Program is then this program.
+	Attach, Program string
 	// Process is an id, or empty for the only process that the plugin has.
 	Process string
 	Inputs  []TrialInput
@@ -66,20 +70,27 @@ func Try(ctx context.Context, c Config, t Trial, log *slog.Logger) (err error) {
 		return fmt.Errorf("directory for the run: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	file, err := copyPlugin(t.Plugin, filepath.Join(dir, "plugins"))
-	if err != nil {
-		return err
+	if err := os.Mkdir(filepath.Join(dir, "plugins"), 0o700); err != nil {
+		return fmt.Errorf("directory for the run: %w", err)
 	}
-	plugins, err := plugin.New(plugin.Config{
+	config := plugin.Config{
 		Dir: filepath.Join(dir, "plugins"), WorkDir: filepath.Join(dir, workDir), Policy: c.policy, Env: c.pluginEnv(os.LookupEnv),
 		Settle: time.Millisecond, StopTimeout: trialStop, CheckJSON: api.CheckJSON, Log: log, Private: []string{dir},
 		Options: func(file string) plugin.Options {
 			o := c.options(file)
 			o.Trust = trust.Any         // who names it trusts it
 			o.Isolation = job.Exclusive // so that what it prints is the job's
+			if t.Attach != "" {
+				o.Sandbox = sandbox.Off // it is not the plugin that is started
+			}
 			return o
 		},
-	})
+	}
+	file, err := t.place(&config)
+	if err != nil {
+		return err
+	}
+	plugins, err := plugin.New(config)
 	if err != nil {
 		return fmt.Errorf("plugin: %w", err)
 	}
@@ -99,6 +110,27 @@ func Try(ctx context.Context, c Config, t Trial, log *slog.Logger) (err error) {
 	return t.run(ctx, c, dir, plugins, log)
 }
 
+// place puts the plugin, or what stands for it, where it is started from, and
+// returns the name that it has there.
+func (t Trial) place(c *plugin.Config) (name string, err error) {
+	if t.Attach == "" {
+		return copyPlugin(t.Plugin, c.Dir)
+	}
+	c.HeartbeatEvery, c.ConnectTimeout = heldUp, heldUp
+	c.Policy = func(_ string, p job.Policy) job.Policy {
+		p.Timeout, p.Isolation = heldUp, job.Exclusive
+		return p
+	}
+	name = "attached"
+	if err := os.WriteFile(filepath.Join(c.Dir, name), attachScript(t.Program, t.Attach), 0o700); err != nil {
+		return "", fmt.Errorf("attach: %w", err)
+	}
+	return name, nil
+}
+
+// heldUp is how long a plugin may take for everything while somebody debugs it.
+const heldUp = 24 * time.Hour
+
 // copyPlugin copies the executable of a plugin into a directory and returns the
 // name it has there.
 func copyPlugin(path, dir string) (name string, err error) {
@@ -114,9 +146,6 @@ func copyPlugin(path, dir string) (name string, err error) {
 		return "", fmt.Errorf("plugin %s is not a file", path)
 	case fi.Mode().Perm()&0o111 == 0:
 		return "", fmt.Errorf("plugin %s is not executable: chmod +x %s", path, trust.Word(path))
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", err
 	}
 	name = strings.TrimSuffix(strings.TrimLeft(filepath.Base(path), ".-"), ".tmp")
 	to, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)

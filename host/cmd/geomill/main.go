@@ -26,6 +26,7 @@ type cli struct {
 	Jobs     jobsCmd     `cmd:"" help:"List, show, dismiss and prune the jobs of a running server."`
 	Doctor   doctorCmd   `cmd:"" help:"Say how plugins can be confined on this machine, and what else is amiss."`
 	Manifest manifestCmd `cmd:"" help:"Serve command line tools as a manifest says: the first line of one names this."`
+	Attached attachedCmd `cmd:"" hidden:"" help:"Stand for a plugin that somebody else has started: geomill run --attach calls this."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

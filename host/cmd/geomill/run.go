@@ -19,8 +19,9 @@ import (
 )
 
 type runCmd struct {
-	Plugin  string   `arg:"" help:"Executable of the plugin."`
+	Plugin  string   `arg:"" optional:"" help:"Executable of the plugin."`
 	Process string   `arg:"" optional:"" help:"Process, if the plugin has several."`
+	Attach  string   `help:"Socket of a plugin that was started with GEOMILL_ATTACH=1, under a debugger for example; it prints this flag. There is no PLUGIN then." placeholder:"SOCKET"`
 	Input   []string `short:"i" sep:"none" help:"Value of an input: ID=TEXT, or ID=@FILE for the content of a file. @FILE alone is a JSON object of inputs." placeholder:"ID=VALUE"`
 	Output  string   `short:"o" help:"Directory for the outputs, a file for each." placeholder:"DIR"`
 	Config  string   `help:"Configuration file (YAML) of a server, for what it says of plugins." env:"GEOMILL_CONFIG" placeholder:"FILE"`
@@ -47,6 +48,18 @@ func (c runCmd) Run(s *streams) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	switch {
+	case c.Attach != "" && c.Process != "":
+		return fmt.Errorf("%s is not needed with --attach", c.Plugin)
+	case c.Attach != "":
+		c.Plugin, c.Process = "", c.Plugin
+	case c.Plugin == "":
+		return fmt.Errorf("say which plugin: geomill run PLUGIN [PROCESS]")
+	}
 	shown := &reports{w: s.err}
 	if c.Quiet {
 		shown.w = io.Discard
@@ -63,7 +76,7 @@ func (c runCmd) Run(s *streams) error {
 		take = func(o host.TrialOutput) error { return c.save(o, s.out) }
 	}
 	err = host.Try(ctx, config, host.Trial{
-		Plugin: c.Plugin, Process: c.Process, Inputs: inputs, Progress: shown.progress, Log: shown.log, Take: take,
+		Plugin: c.Plugin, Attach: c.Attach, Program: program, Process: c.Process, Inputs: inputs, Progress: shown.progress, Log: shown.log, Take: take,
 	}, host.NewLogger(config, s.err))
 	if err != nil || c.Output != "" {
 		return err
