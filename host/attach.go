@@ -45,23 +45,22 @@ func Attached(file string) error {
 		return fmt.Errorf("nothing listens there: %w", err)
 	}
 	fmt.Printf("1|%d|unix|%s|grpc|\n", wire.ProtocolVersion, own)
-	go func() { _ = pass(l, conn) }() // until the program ends
+	go pass(l, conn) // until the program ends
 	_, err = io.Copy(io.Discard, os.NewFile(uintptr(lifeline), "lifeline"))
 	return err
 }
 
-// pass copies between the first connection that l takes and another.
-func pass(l net.Listener, to net.Conn) error {
+// pass copies between the first connection that l takes and another, and ends the
+// program with them.
+func pass(l net.Listener, to net.Conn) {
 	from, err := l.Accept()
 	if err != nil {
-		return err
+		return
 	}
 	go func() {
-		_, _ = io.Copy(to, from)
+		_, _ = io.Copy(to, from) // either end may go
 		to.Close()
 	}()
-	_, err = io.Copy(from, to)
-	from.Close()
-	os.Exit(0) // the plugin has ended
-	return err
+	_, _ = io.Copy(from, to)
+	os.Exit(0) // whoever was attached to has ended
 }
