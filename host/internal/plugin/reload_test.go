@@ -369,6 +369,23 @@ func TestChangedDecisionsOfTheOperatorComeIntoForce(t *testing.T) {
 	}
 }
 
+// TestABreakingVersionServesOnceTheOperatorAllowsIt first has it refused.
+func TestABreakingVersionServesOnceTheOperatorAllowsIt(t *testing.T) {
+	t.Parallel()
+	cfg := keeping(t)
+	var allow atomic.Bool
+	cfg.Options = func(string) Options { return Options{AllowBreaking: allow.Load()} }
+	install(t, cfg.Dir, "chaos", "1.0.0")
+	b := serve(t, cfg)
+	install(t, cfg.Dir, "chaos", "1.1.0-narrow")
+	b.refuses(t, "breaks clients")
+	allow.Store(true)
+	if err := b.host.Reconfigure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.becomes(t, "1.1.0-narrow")
+}
+
 func TestAJobForAReplacedVersionIsToldSo(t *testing.T) {
 	t.Parallel()
 	cfg := keeping(t)
