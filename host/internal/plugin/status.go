@@ -14,7 +14,7 @@ import (
 type State string
 
 // The states; the comment of the package says how long each may last. Only
-// instances drain, stop, wedge and are gone; only plugins are idle, admitting,
+// instances are detached, drain, stop, wedge and are gone; only plugins are idle, admitting,
 // quarantined or refused.
 const (
 	StateIdle        State = "idle"        // admitted, starts with the next job
@@ -23,6 +23,7 @@ const (
 	StateConnecting  State = "connecting"  // asked who it is
 	StateConfiguring State = "configuring" // given its settings
 	StateReady       State = "ready"       // takes jobs
+	StateDetached    State = "detached"    // runs one job, which goes on without the host
 	StateDraining    State = "draining"    // finishes its jobs, takes none
 	StateStopping    State = "stopping"    // told to end
 	StateWedged      State = "wedged"      // does not answer; asked for its stacks, then killed
@@ -98,6 +99,11 @@ func (h *Host) Plugins() []Status {
 		s := e.status(h.launcher.ledgers.of(e.file))
 		if p := h.keep.of(e.file).Previous; p != nil && p.Hash != s.Hash {
 			s.Previous = p
+		}
+		for _, r := range h.detached {
+			if r.File == e.file {
+				s.Instances = append(s.Instances, InstanceStatus{PID: r.PID, State: StateDetached, Since: r.Began, Jobs: 1})
+			}
 		}
 		list = append(list, s)
 	}
