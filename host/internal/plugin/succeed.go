@@ -174,7 +174,10 @@ func (v *version) prove(ctx context.Context, stay bool) error {
 	if err != nil {
 		return errors.New(cmp.Or(v.sup.lastCrash(), err.Error()))
 	}
-	defer o.giveBack(in)
+	defer func() {
+		in.served.Add(-1) // for it was no job
+		o.giveBack(in)
+	}()
 	wait := time.NewTimer(proofTime)
 	defer wait.Stop()
 	select {
