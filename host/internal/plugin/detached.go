@@ -312,7 +312,7 @@ func (h *Host) concludeDetached(ctx context.Context, d *detachedRun, a, placed j
 	if err != nil {
 		return nil, err
 	}
-	return out, h.checkFiles(ctx, out)
+	return out, h.takeOver(ctx, a, out)
 }
 
 // settleDetached ends an instance that cannot be followed any more. Its journal

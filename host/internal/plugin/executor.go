@@ -50,7 +50,7 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 	if err != nil {
 		return nil, err
 	}
-	if err := h.checkFiles(ctx, out); err != nil {
+	if err := h.takeOver(ctx, a, out); err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -13,6 +13,14 @@ import (
 	"geomill/host/internal/job"
 )
 
+// takeOver makes what a job has put out the host's own, and checks it.
+func (h *Host) takeOver(ctx context.Context, a job.Attempt, outputs map[string]job.Value) error {
+	if err := seal(a, outputs); err != nil {
+		return err
+	}
+	return h.checkFiles(ctx, outputs)
+}
+
 // checkFiles reads the files that are to hold JSON: a results document that
 // contains one is JSON only if they are. Values that came inside the session
 // were checked there.

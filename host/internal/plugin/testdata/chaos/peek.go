@@ -15,11 +15,5 @@ func peek(s wire.Start) (wire.Values, error) {
 	if writing == nil {
 		writing = f.Close()
 	}
-	text := func(err error) string {
-		if err == nil {
-			return ""
-		}
-		return err.Error()
-	}
 	return out(map[string]any{"reading": text(reading), "writing": text(writing)})
 }
