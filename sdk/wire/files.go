@@ -24,8 +24,10 @@ const maxFileName = 64
 // so that no name and no symbolic link leads out of it. The zero value with a
 // path is ready; close releases it.
 type jobDir struct {
-	path string // absolute
-	root *os.Root
+	path  string // absolute
+	base  string // see Start.Root; the root of the file system if it is empty
+	owner int    // see Start.Owner
+	root  *os.Root
 }
 
 func (d *jobDir) open() (*os.Root, error) {
@@ -35,12 +37,52 @@ func (d *jobDir) open() (*os.Root, error) {
 	if !filepath.IsAbs(d.path) {
 		return nil, fmt.Errorf("job directory %q is not an absolute path", d.path)
 	}
-	root, err := os.OpenRoot(d.path)
+	root, err := d.reach(false)
 	if err != nil {
 		return nil, fmt.Errorf("open job directory: %w", err)
 	}
 	d.root = root
 	return root, nil
+}
+
+// reach opens the directory from its base on, after making it if need be.
+func (d *jobDir) reach(create bool) (*os.Root, error) {
+	if d.base == "" {
+		if create {
+			if err := os.MkdirAll(d.path, 0o700); err != nil {
+				return nil, err
+			}
+		}
+		return os.OpenRoot(d.path)
+	}
+	rel, err := filepath.Rel(d.base, d.path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return nil, fmt.Errorf("%q is not in %q", d.path, d.base)
+	}
+	base, err := os.OpenRoot(d.base)
+	if err != nil {
+		return nil, err
+	}
+	defer base.Close()
+	if create {
+		if err := base.MkdirAll(rel, 0o700); err != nil {
+			return nil, err
+		}
+		for at := rel; at != "."; at = filepath.Dir(at) {
+			if err := d.give(base, at); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return base.OpenRoot(rel)
+}
+
+// give gives what was made to its owner.
+func (d *jobDir) give(root *os.Root, name string) error {
+	if d.owner == 0 {
+		return nil
+	}
+	return root.Lchown(name, d.owner, d.owner)
 }
 
 func (d *jobDir) close() {
@@ -101,16 +143,22 @@ func (d *jobDir) size(rel string) (int64, error) {
 // write puts a value into a new file of the directory sub and returns its
 // relative path.
 func (d *jobDir) write(sub, id string, data []byte) (string, error) {
-	if filepath.IsAbs(d.path) {
-		if err := os.MkdirAll(d.path, 0o700); err != nil {
+	if d.root == nil && filepath.IsAbs(d.path) {
+		root, err := d.reach(true)
+		if err != nil {
 			return "", fmt.Errorf("create job directory: %w", err)
 		}
+		d.root = root
 	}
 	root, err := d.open()
 	if err != nil {
 		return "", err
 	}
-	if err := root.Mkdir(sub, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	err = root.Mkdir(sub, 0o700)
+	if err == nil {
+		err = d.give(root, sub)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("create directory %s of the job: %w", sub, err)
 	}
 	rel, f, err := createNew(root, sub+"/"+fileName(id))
@@ -118,6 +166,9 @@ func (d *jobDir) write(sub, id string, data []byte) (string, error) {
 		return "", err
 	}
 	_, err = f.Write(data)
+	if d.owner != 0 {
+		err = errors.Join(err, f.Chown(d.owner, d.owner))
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return "", fmt.Errorf("write %s of the job: %w", rel, err)
 	}

@@ -68,7 +68,7 @@ func (s *Session) Run(ctx context.Context, st Start, grace time.Duration, ev Eve
 }
 
 func newRun(s *Session, st Start, grace time.Duration, ev Events) *run {
-	return &run{session: s, start: st, grace: grace, events: ev, wake: make(chan struct{}, 1), dir: jobDir{path: st.Dir}}
+	return &run{session: s, start: st, grace: grace, events: ev, wake: make(chan struct{}, 1), dir: jobDir{path: st.Dir, base: st.Root, owner: st.Owner}}
 }
 
 // begin sends the job to the plugin and waits for its end.

@@ -173,6 +173,14 @@ type Start struct {
 	CheckpointDir string
 	Deadline      time.Time
 	Trace         map[string]string
+
+	// Root is an existing directory that Dir is in, for the end that starts the
+	// job: whatever others put into Root meanwhile leads it nowhere else. Empty
+	// trusts the whole path of Dir. It does not cross.
+	Root string
+	// Owner is the user, and the group of that number, that files written for the
+	// job are given to; 0 leaves them to who writes them. It does not cross.
+	Owner int
 }
 
 // Events receives what a job reports while it runs. Calls come from one

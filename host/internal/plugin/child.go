@@ -94,6 +94,9 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return fmt.Errorf("make home of instance: %w", err)
 	}
+	if err := give(c.spec.UID, dir, home); err != nil {
+		return err
+	}
 	env := []string{"PATH=" + searchPath, "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home}
 	env = append(env, c.env...)
 	env = append(env, pluginEnv...)

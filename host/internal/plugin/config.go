@@ -13,6 +13,7 @@ import (
 
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin/journal"
+	"geomill/host/internal/plugin/users"
 )
 
 // Config says where plugins are and how patient the host is with them. Zero
@@ -42,6 +43,10 @@ type Config struct {
 	// Private are directories of the host of which no plugin may read more than is
 	// its own, whatever Options allow.
 	Private []string
+	// Users are those that plugins run as, each as one of its own, if the host runs
+	// as root; UsersFile keeps which has which. None: plugins run as the host's user.
+	Users     users.Range
+	UsersFile string
 	// Env is added to the small environment of plugins, as NAME=value. The
 	// environment of the host is not passed on.
 	Env []string
@@ -137,7 +142,7 @@ func (c *Config) prepare() error {
 	if c.RunDir == "" {
 		c.RunDir = defaultRunDir()
 	}
-	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.LockFile, &c.KeepDir, &c.RunDir, &c.WorkDir} {
+	for _, dir := range []*string{&c.Dir, &c.CacheDir, &c.LockFile, &c.KeepDir, &c.RunDir, &c.WorkDir, &c.UsersFile} {
 		if *dir == "" {
 			continue
 		}

@@ -44,7 +44,7 @@ func (l *launcher) refusal(o Options) string {
 // work. Its own directory comes later.
 func (l *launcher) spec(exe *executable, o Options, work *workDir) sandbox.Spec {
 	s := sandbox.Spec{
-		Off: o.Sandbox == sandbox.Off, Network: o.Network, Rlimits: sandbox.DefaultRlimits(),
+		Off: o.Sandbox == sandbox.Off, UID: work.uid, Network: o.Network, Rlimits: sandbox.DefaultRlimits(),
 		Read: append(sandbox.System(), o.Read...), Write: o.Write,
 		Except: append([]string{l.cfg.RunDir}, l.cfg.Private...),
 		Home:   homeOf(exe.path, l.cfg.Dir),
@@ -125,7 +125,7 @@ func (c *child) confined(cmd *exec.Cmd) error {
 // put there by writing its number to what joinLater returns; nil if it has no
 // group, or may be made there.
 func joinLater(cmd *exec.Cmd, spec *sandbox.Spec) (*os.File, error) {
-	if spec.Off || cmd.SysProcAttr == nil || !cmd.SysProcAttr.UseCgroupFD {
+	if spec.Off && spec.UID == 0 || cmd.SysProcAttr == nil || !cmd.SysProcAttr.UseCgroupFD {
 		return nil, nil
 	}
 	fd, err := unix.Openat(cmd.SysProcAttr.CgroupFD, "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)

@@ -52,6 +52,9 @@ func (h *Host) newDetachedRun(r *instanceRecord, log *slog.Logger) *detachedRun 
 	return d
 }
 
+// place is the directory of the instance.
+func (r *instanceRecord) place() *workDir { return &workDir{path: r.Root, uid: r.UID} }
+
 // detaches reports whether an attempt is to go on without the host.
 func (h *Host) detaches(a job.Attempt) bool { return a.Leave != nil && h.cfg.WorkDir != "" }
 
@@ -77,13 +80,13 @@ func (h *Host) executeDetached(ctx context.Context, a job.Attempt, ev job.Events
 	if err != nil {
 		return nil, err
 	}
-	placed, err := a.PlaceIn(d.Root)
+	placed, err := d.place().placeIn(a)
 	if err != nil {
 		d.end(0, 0)
 		return nil, err
 	}
 	return h.see(ctx, d, a, placed, func(ev job.Events) (wire.Values, error) {
-		return d.session.RunDetached(ctx, startOf(ctx, placed), a.Grace, ev, &d.seen)
+		return d.session.RunDetached(ctx, startOf(ctx, placed, d.place()), a.Grace, ev, &d.seen)
 	}, ev)
 }
 
@@ -93,7 +96,11 @@ func (h *Host) startDetached(ctx context.Context, o *offer, a job.Attempt) (*det
 	if reason := h.launcher.refusal(o.sup.options); reason != "" {
 		return nil, errors.New(reason)
 	}
-	r, err := h.makeDetachedDir()
+	uid, err := h.launcher.userOf(o.sup.exe)
+	if err != nil {
+		return nil, err
+	}
+	r, err := h.makeDetachedDir(uid)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +111,7 @@ func (h *Host) startDetached(ctx context.Context, o *offer, a job.Attempt) (*det
 	d.limits = o.sup.options.Limits
 	d.keepSecret(o.sup.options.settled)
 	d.child = newChild(o.sup.exe, d.console, append(d.limits.environment(), h.cfg.Env...), r.Dir)
-	d.child.machine, d.child.spec = h.launcher.machine, h.launcher.spec(o.sup.exe, o.sup.options, &workDir{path: r.Root})
+	d.child.machine, d.child.spec = h.launcher.machine, h.launcher.spec(o.sup.exe, o.sup.options, d.place())
 	d.child.detached, d.child.limits, d.child.dog = r.Root, d.limits, h.watchdog
 	if err := d.launch(ctx, a); err != nil {
 		d.end(0, 0)
@@ -173,7 +180,7 @@ func (d *detachedRun) connect(ctx context.Context) (err error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := checkPeer(conn.(*net.UnixConn), d.PID); err != nil {
+		if err := checkPeer(conn.(*net.UnixConn), d.PID, d.UID); err != nil {
 			return nil, errors.Join(err, conn.Close())
 		}
 		return conn, nil
@@ -328,7 +335,7 @@ func (h *Host) settleDetached(ctx context.Context, d *detachedRun, a, placed job
 		}
 	}
 	d.end(0, 0)
-	values, ended, err := wire.Replay(ctx, d.Root, startOf(ctx, placed), discreet(ev, d.own), &d.seen)
+	values, ended, err := wire.Replay(ctx, d.Root, startOf(ctx, placed, d.place()), discreet(ev, d.own), &d.seen)
 	if x := d.excess(); !ended && x != nil {
 		err = x.of(a, cause)
 	} else if !ended {

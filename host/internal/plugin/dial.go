@@ -38,7 +38,7 @@ func (c *child) dialChecked(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPeer(conn.(*net.UnixConn), c.pid()); err != nil {
+	if err := checkPeer(conn.(*net.UnixConn), c.pid(), c.spec.UID); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -46,8 +46,11 @@ func (c *child) dialChecked(ctx context.Context) (net.Conn, error) {
 }
 
 // checkPeer fails unless the process that listens at the other end has this
-// number and belongs to the user of the host.
-func checkPeer(conn *net.UnixConn, pid int) error {
+// number and belongs to a user; 0 is that of the host.
+func checkPeer(conn *net.UnixConn, pid, uid int) error {
+	if uid == 0 {
+		uid = os.Geteuid()
+	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("check peer: %w", err)
@@ -60,7 +63,7 @@ func checkPeer(conn *net.UnixConn, pid int) error {
 	if err = errors.Join(err, peerErr); err != nil {
 		return fmt.Errorf("check peer: %w", err)
 	}
-	if int(peer.Pid) != pid || int(peer.Uid) != os.Geteuid() {
+	if int(peer.Pid) != pid || int(peer.Uid) != uid {
 		return fmt.Errorf("its socket is served by process %d of user %d, not by process %d that was started (a wrapper script must end in exec)",
 			peer.Pid, peer.Uid, pid)
 	}

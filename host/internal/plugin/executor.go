@@ -59,14 +59,14 @@ func (h *Host) Execute(ctx context.Context, a job.Attempt, ev job.Events) (map[s
 // runIn runs an attempt in a borrowed instance, with its files in the directory
 // of that.
 func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt, begun beginning, ev job.Events) (map[string]job.Value, error) {
-	placed, err := a.PlaceIn(in.work.path)
+	placed, err := in.work.placeIn(a)
 	if err != nil {
 		return nil, err
 	}
 	var out map[string]job.Value
 	working, allowed := h.allow(ctx, in, placed)
 	own := in.conn.options.settled
-	values, err := in.session.Run(working, startOf(working, placed), a.Grace, discreet(ev, own))
+	values, err := in.session.Run(working, startOf(working, placed, in.work), a.Grace, discreet(ev, own))
 	if err != nil {
 		err = h.failure(working, o, in, placed, begun, conceal(err, own))
 	}
@@ -104,11 +104,13 @@ func (h *Host) borrow(ctx context.Context, id string) (*offer, *instance, error)
 	}
 }
 
-func startOf(ctx context.Context, a job.Attempt) wire.Start {
+// startOf is what an instance is told of an attempt in its directory.
+func startOf(ctx context.Context, a job.Attempt, in *workDir) wire.Start {
 	s := wire.Start{
 		JobID: a.JobID, ProcessID: a.Process.ID, Attempt: a.Number, Outputs: a.Outputs, Dir: a.Dir,
 		CheckpointDir: a.Checkpoint,
 		Inputs:        make(wire.Values, 0, len(a.Inputs)),
+		Root:          in.path, Owner: in.uid,
 	}
 	for id, v := range a.Inputs {
 		s.Inputs = append(s.Inputs, wire.Named{ID: id, Value: wire.Value(v)})

@@ -184,7 +184,15 @@ func (h *Host) Open() error {
 	if err != nil {
 		return err
 	}
+	book, err := h.cfg.openUsers()
+	if err != nil {
+		return err
+	}
 	if h.runDir, err = openRunDir(h.cfg.RunDir, h.log); err != nil {
+		return err
+	}
+	if err := h.cfg.letUsersPass(h.runDir.path); err != nil {
+		h.runDir.close()
 		return err
 	}
 	if h.cfg.WorkDir != "" {
@@ -192,7 +200,7 @@ func (h *Host) Open() error {
 	}
 	h.lock = lock
 	h.watchdog = newWatchdog(h.log)
-	h.launcher = &launcher{cfg: &h.cfg, runDir: h.runDir.path, machine: sandbox.Probe(), dog: h.watchdog, groups: &groups{log: h.log}}
+	h.launcher = &launcher{cfg: &h.cfg, users: book, runDir: h.runDir.path, machine: sandbox.Probe(), dog: h.watchdog, groups: &groups{log: h.log}}
 	h.launcher.complain()
 	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)

@@ -18,6 +18,8 @@ import (
 const (
 	keepFile   = "plugins.json"
 	keepFormat = 1
+	// keptMode lets a plugin's own user execute what it cannot reach by name.
+	keptMode = 0o555
 )
 
 // Previous is the version that served before the one that serves now, kept to
@@ -148,7 +150,7 @@ func (k *keep) save(exe *executable, d description) error {
 	}
 	if fi, err := os.Stat(filepath.Join(dir, exe.hash)); err != nil || fi.Size() != exe.id.Size {
 		sum := sha256.New()
-		path, err := k.write(dir, exe.hash, 0o500, func(w io.Writer) error {
+		path, err := k.write(dir, exe.hash, keptMode, func(w io.Writer) error {
 			_, err := io.Copy(io.MultiWriter(w, sum), io.NewSectionReader(exe.file, 0, exe.id.Size))
 			return err
 		})
@@ -182,6 +184,11 @@ func (k *keep) tidy(dir, but string) error {
 func (k *keep) open(file, path, hash string, uid int) (*executable, error) {
 	c := candidate{file: file, path: filepath.Join(k.dirOf(file), hash)}
 	fi, err := os.Lstat(c.path)
+	if err == nil && fi.Mode().Perm() != keptMode { // of an earlier version of the host
+		if err = os.Chmod(c.path, keptMode); err == nil {
+			fi, err = os.Lstat(c.path)
+		}
+	}
 	if k.dir == "" || err != nil {
 		return nil, errors.New("no copy of it is kept")
 	}

@@ -15,6 +15,7 @@ import (
 
 	"geomill/host/internal/plugin/journal"
 	"geomill/host/internal/plugin/sandbox"
+	"geomill/host/internal/plugin/users"
 	"geomill/sdk/wire"
 
 	"github.com/hashicorp/go-hclog"
@@ -26,6 +27,7 @@ import (
 // launcher starts instances.
 type launcher struct {
 	cfg     *Config
+	users   *users.Book
 	runDir  string
 	machine *sandbox.Machine
 	dog     *watchdog
@@ -85,7 +87,11 @@ func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*conne
 	if reason := l.refusal(o); reason != "" {
 		return nil, errors.New(reason)
 	}
-	work, err := l.newWorkDir(number, log)
+	uid, err := l.userOf(exe)
+	if err != nil {
+		return nil, err
+	}
+	work, err := l.newWorkDir(number, uid, log)
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func TestSocketOfAnotherProcessIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := checkPeer(conn.(*net.UnixConn), pid); (err == nil) != ok {
+		if err := checkPeer(conn.(*net.UnixConn), pid, 0); (err == nil) != ok {
 			t.Errorf("pid %d: %v", pid, err)
 		}
 		conn.Close()

@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(scratch)
+		if err := os.Chmod(scratch, passable); err != nil { // for plugins with users of their own
+			panic(err)
+		}
 		chaos = filepath.Join(scratch, "chaos")
 		if out, err := exec.Command("go", "build", "-o", chaos, "./testdata/chaos").CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build chaos plugin: %v\n%s", err, out)

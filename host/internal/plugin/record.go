@@ -26,13 +26,14 @@ const (
 // instanceRecord is what a host has to know to find a detached instance of one before it.
 // It is beside the directory of the instance, out of its reach.
 type instanceRecord struct {
-	Dir    string `json:"dir"`    // in the run directory; the mark of its processes
-	Root   string `json:"root"`   // directory of the instance
-	PID    int    `json:"pid"`    // 0: it was about to start
-	Born   uint64 `json:"born"`   // clock ticks since the boot
-	Boot   string `json:"boot"`   // id of the boot
-	Nonce  string `json:"nonce"`  // what it answers when it is asked for its instance id
-	Socket string `json:"socket"` // where it listens
+	Dir    string `json:"dir"`           // in the run directory; the mark of its processes
+	Root   string `json:"root"`          // directory of the instance
+	PID    int    `json:"pid"`           // 0: it was about to start
+	Born   uint64 `json:"born"`          // clock ticks since the boot
+	Boot   string `json:"boot"`          // id of the boot
+	Nonce  string `json:"nonce"`         // what it answers when it is asked for its instance id
+	Socket string `json:"socket"`        // where it listens
+	UID    int    `json:"uid,omitempty"` // that it runs as; 0: the host's
 
 	JobID       string      `json:"job"`
 	Attempt     int         `json:"attempt"`
@@ -110,19 +111,22 @@ func (r *instanceRecord) forget() error {
 
 // makeDetachedDir makes the run directory of a detached instance, which outlives
 // that of the host, with the link to its record.
-func (h *Host) makeDetachedDir() (*instanceRecord, error) {
+func (h *Host) makeDetachedDir(uid int) (*instanceRecord, error) {
 	fresh, err := os.MkdirTemp(h.cfg.RunDir, "n")
 	if err != nil {
 		return nil, fmt.Errorf("make run directory: %w", err)
 	}
 	name := "d" + strings.TrimPrefix(filepath.Base(fresh), "n")
-	r := &instanceRecord{Dir: filepath.Join(h.cfg.RunDir, name), Root: filepath.Join(h.cfg.WorkDir, name), Boot: bootID()}
+	r := &instanceRecord{Dir: filepath.Join(h.cfg.RunDir, name), Root: filepath.Join(h.cfg.WorkDir, name), Boot: bootID(), UID: uid}
 	err = os.MkdirAll(r.Root, 0o700)
 	if err == nil {
 		err = r.save()
 	}
 	if err == nil {
 		err = os.Symlink(r.path(), filepath.Join(fresh, recordLink))
+	}
+	if err == nil {
+		err = give(uid, fresh, r.Root)
 	}
 	if err == nil {
 		err = os.Rename(fresh, r.Dir)

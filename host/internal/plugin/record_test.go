@@ -85,18 +85,18 @@ func TestInstanceThatIsNobodysIsFoundAndEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	started, err := h.makeDetachedDir() // and the host died before it was known who it is
+	started, err := h.makeDetachedDir(0) // and the host died before it was known who it is
 	if err != nil {
 		t.Fatal(err)
 	}
-	lost, err := h.makeDetachedDir() // its data directory is gone
+	lost, err := h.makeDetachedDir(0) // its data directory is gone
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(lost.path()); err != nil {
 		t.Fatal(err)
 	}
-	kept, err := h.makeDetachedDir()
+	kept, err := h.makeDetachedDir(0)
 	if err != nil {
 		t.Fatal(err)
 	}

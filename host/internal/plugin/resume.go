@@ -55,7 +55,7 @@ func (h *Host) Resume(ctx context.Context, a job.Attempt, ev job.Events) (map[st
 			placed = a
 		}
 	}
-	values, ended, err := wire.Replay(ctx, r.Root, startOf(ctx, placed), discreet(ev, d.own), &d.seen)
+	values, ended, err := wire.Replay(ctx, r.Root, startOf(ctx, placed, r.place()), discreet(ev, d.own), &d.seen)
 	if ended { // in time, whatever the time is now
 		return h.concludeDetached(ctx, d, a, placed, values, err)
 	}
@@ -65,7 +65,7 @@ func (h *Host) Resume(ctx context.Context, a job.Attempt, ev job.Events) (map[st
 	}
 	d.log.Info("attached to a plugin instance of an earlier host", "pid", d.PID)
 	return h.see(ctx, d, a, placed, func(ev job.Events) (wire.Values, error) {
-		return d.session.Attach(ctx, startOf(ctx, placed), a.Grace, ev, &d.seen)
+		return d.session.Attach(ctx, startOf(ctx, placed, r.place()), a.Grace, ev, &d.seen)
 	}, ev)
 }
 

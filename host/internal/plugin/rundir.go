@@ -93,7 +93,7 @@ func checkPrivate(base string) error {
 		return fmt.Errorf("%s is not a directory", base)
 	case ownerOf(fi) != os.Geteuid():
 		return fmt.Errorf("%s belongs to user %d", base, ownerOf(fi))
-	case fi.Mode().Perm()&0o077 != 0:
+	case fi.Mode().Perm()&^passable != 0:
 		return fmt.Errorf("%s is open to others: chmod 700 %s", base, base)
 	}
 	return nil

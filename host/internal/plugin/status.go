@@ -67,6 +67,7 @@ type Status struct {
 	Counters Counters
 	History  []Transition // the last ones, oldest first
 	Previous *Previous    // what a rollback would go back to; nil: there is nothing
+	UID      int          // the user of its own that it runs as; 0: it has none
 }
 
 // ProcessStatus is one process that a plugin declares.
@@ -97,6 +98,7 @@ func (h *Host) Plugins() []Status {
 	list := make([]Status, 0, len(h.entries))
 	for _, e := range h.entries {
 		s := e.status(h.launcher.ledgers.of(e.file))
+		s.UID = h.launcher.users.Known(e.file)
 		if p := h.keep.of(e.file).Previous; p != nil && p.Hash != s.Hash {
 			s.Previous = p
 		}

@@ -17,6 +17,7 @@ import (
 // instance whose jobs stay where they are.
 type workDir struct {
 	path string
+	uid  int // of the instance; 0: that of the host
 	log  *slog.Logger
 	// litter holds what belonged to no job when tidy last looked.
 	litter map[string]bool
@@ -26,15 +27,20 @@ type workDir struct {
 }
 
 // newWorkDir makes the directory of an instance.
-func (l *launcher) newWorkDir(number int64, log *slog.Logger) (*workDir, error) {
+func (l *launcher) newWorkDir(number int64, uid int, log *slog.Logger) (*workDir, error) {
 	if l.cfg.WorkDir == "" {
-		return &workDir{log: log}, nil
+		return &workDir{uid: uid, log: log}, nil
 	}
 	path := filepath.Join(l.cfg.WorkDir, filepath.Base(l.runDir)+"-"+strconv.FormatInt(number, 10))
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory of instance: %w", err)
 	}
-	return &workDir{path: path, log: log}, nil
+	w := &workDir{path: path, uid: uid, log: log}
+	if err := give(uid, path); err != nil {
+		w.remove()
+		return nil, err
+	}
+	return w, nil
 }
 
 // tidy removes what jobs left behind that have ended: what still belonged to

@@ -11,7 +11,8 @@
 // The layers, each used where the system has it:
 //
 //	no new privileges   set-uid programs and file capabilities give nothing
-//	capabilities        root's powers are dropped, when the process stays root
+//	user                one of the process's own, if the Spec names it
+//	capabilities        root's powers are dropped, of one that stays root too
 //	Landlock            files by path, TCP, abstract sockets and signals to others
 //	seccomp             system calls that plugins have no use for; all networking
 //	resource limits     core dumps, open files and what else the Spec names

@@ -89,7 +89,14 @@ func (m *Machine) probeCapabilities() Layer {
 	if !m.root {
 		about = "plugins run as the user of the host"
 	}
-	err := onThread(func() error { return dropCapabilities(m.root) })
+	err := onThread(func() error {
+		if m.root {
+			if err := boundCapabilities(); err != nil {
+				return err
+			}
+		}
+		return clearCapabilities()
+	})
 	m.drop = err == nil
 	l.settle(err, about, "start the host with CAP_SETPCAP, or not as root")
 	return l
@@ -226,15 +233,11 @@ func (l *Layer) settle(err error, about, remedy string) {
 // process and to return its number. When Start fails although fork did not, the
 // process runs and has to be ended.
 func (m *Machine) Start(spec *Spec, fork func() (pid int, err error)) error {
-	if spec.Off {
-		pid, err := fork()
-		if err != nil {
-			return err
-		}
-		return limitStarted(pid, spec.Rlimits)
+	if spec.Off && spec.UID == 0 {
+		return forkLimited(spec, fork)
 	}
 	var rules *ruleset
-	if m.abi > 0 {
+	if m.abi > 0 && !spec.Off {
 		var err error
 		if rules, err = newRuleset(m.abi, spec); err != nil {
 			return fmt.Errorf("confine plugin: %w", err)
@@ -242,20 +245,27 @@ func (m *Machine) Start(spec *Spec, fork func() (pid int, err error)) error {
 		defer rules.close()
 	}
 	return onThread(func() error {
-		if err := m.confine(rules, spec.Network); err != nil {
+		if err := m.confine(rules, spec); err != nil {
 			return fmt.Errorf("confine plugin: %w", err)
 		}
-		pid, err := fork()
-		if err != nil {
-			return err
-		}
-		return limitStarted(pid, spec.Rlimits)
+		return forkLimited(spec, fork)
 	})
+}
+
+func forkLimited(spec *Spec, fork func() (int, error)) error {
+	pid, err := fork()
+	if err != nil {
+		return err
+	}
+	return limitStarted(pid, spec.Rlimits)
 }
 
 // confine takes the rights of the calling thread, in the order in which each
 // step leaves those for the next.
-func (m *Machine) confine(rules *ruleset, network bool) error {
+func (m *Machine) confine(rules *ruleset, spec *Spec) error {
+	if spec.Off {
+		return become(spec.UID)
+	}
 	if err := noNewPrivileges(); err != nil {
 		return err
 	}
@@ -264,13 +274,23 @@ func (m *Machine) confine(rules *ruleset, network bool) error {
 			return err
 		}
 	}
+	if m.drop && m.root {
+		if err := boundCapabilities(); err != nil {
+			return err
+		}
+	}
+	if spec.UID != 0 {
+		if err := become(spec.UID); err != nil {
+			return err
+		}
+	}
 	if m.drop {
-		if err := dropCapabilities(m.root); err != nil {
+		if err := clearCapabilities(); err != nil {
 			return err
 		}
 	}
 	f := m.isolated
-	if network {
+	if spec.Network {
 		f = m.online
 	}
 	if f == nil {

@@ -26,8 +26,11 @@ func (m Mode) Valid() bool { return m == "" || slices.Contains(Modes(), m) }
 // Spec is what one process may do. The paths are absolute; those that do not
 // exist grant nothing.
 type Spec struct {
-	// Off leaves out every layer but Rlimits.
+	// Off leaves out every layer but UID and Rlimits.
 	Off bool
+	// UID is the user that it runs as, and its only group; 0: those of the caller.
+	// Only root can give another.
+	UID int
 	// Executable is the program; it may be read and executed.
 	Executable *os.File
 	// Read are files, and directories with all below them, that may be read and

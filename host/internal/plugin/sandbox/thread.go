@@ -36,14 +36,19 @@ func noNewPrivileges() error {
 	return nil
 }
 
-// dropCapabilities takes from the calling thread what makes it more than a user;
-// for root, from all that it will execute, too.
-func dropCapabilities(root bool) error {
-	for c := uintptr(0); root && c <= unix.CAP_LAST_CAP; c++ {
+// boundCapabilities keeps all that the calling thread, which is root's, will
+// execute from having capabilities.
+func boundCapabilities() error {
+	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil && err != unix.EINVAL {
 			return fmt.Errorf("drop capability %d: %w", c, err)
 		}
 	}
+	return nil
+}
+
+// clearCapabilities takes from the calling thread what makes it more than a user.
+func clearCapabilities() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
 	if _, _, errno := unix.Syscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0); errno != 0 {
