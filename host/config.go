@@ -13,6 +13,7 @@ import (
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin/sandbox"
 	"geomill/host/internal/plugin/trust"
+	"geomill/host/internal/plugin/users"
 	"geomill/host/internal/remote"
 	"geomill/host/internal/store"
 )
@@ -89,6 +90,9 @@ type Config struct {
 	// (by what this machine offers), strict (a plugin that cannot be confined in
 	// every way is refused) or off.
 	Sandbox string `yaml:"sandbox"`
+	// PluginUIDs are the users that plugins run as, FIRST-LAST, each plugin as one of
+	// its own; only root can have it so. Empty: plugins run as the host's user.
+	PluginUIDs string `yaml:"plugin-uids"`
 	// MaxListeners is how many clients may listen to events at once.
 	MaxListeners int `yaml:"max-listeners"`
 	// Compat lists compatibility switches, see CompatCITE10 and CompatPygeoapi.
@@ -232,6 +236,9 @@ func (c Config) Validate() error {
 		if s != CompatCITE10 && s != CompatPygeoapi {
 			fault("compat", "no switch %q; there are %s and %s", s, CompatCITE10, CompatPygeoapi)
 		}
+	}
+	if _, err := users.ParseRange(c.PluginUIDs); err != nil {
+		fault("plugin-uids", "%v", err)
 	}
 	validateMode(c.Sandbox, func(format string, args ...any) { fault("sandbox", format, args...) })
 	for _, v := range c.PluginEnv {

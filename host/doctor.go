@@ -37,7 +37,26 @@ func Examine(c Config) []Finding {
 	for _, l := range sandbox.Probe().Layers() {
 		findings = append(findings, Finding{Name: l.Name, OK: l.Available, Covers: l.Covers, Finding: l.Reason, Remedy: l.Remedy, Layer: true, Optional: l.Optional})
 	}
+	findings = append(findings, checkUsers(c))
 	return append(findings, checkKernel(), checkFiles(), checkPlugins(c.Plugins), checkData(c.Data), checkDisk(c), checkRunDir())
+}
+
+// checkUsers looks whether plugins have users of their own. Only a host that is to
+// give them some has to be able to.
+func checkUsers(c Config) Finding {
+	k := Finding{Name: "own-user", Covers: "files, sockets and processes of root and of other plugins", Layer: true, Optional: true}
+	r := c.users()
+	if r.Zero() {
+		k.Finding, k.Remedy = "plugins run as the host's user", "run the host as root with plugin-uids, such as 200000-265535"
+		return k
+	}
+	k.Optional = false
+	if err := sandbox.ProbeUsers(r.First, r.Last); err != nil {
+		k.Finding, k.Remedy = err.Error(), "start the host as root with its capabilities, or without plugin-uids"
+		return k
+	}
+	k.OK, k.Finding = true, "each plugin has one of "+r.String()
+	return k
 }
 
 func checkKernel() Finding {

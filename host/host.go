@@ -29,7 +29,10 @@ const (
 	idleDeadline   = 2 * time.Minute  // between requests of a connection
 	maxHeader      = 64 << 10         // bytes
 
-	trustFile = "plugins.lock" // in the data directory: which contents of plugins are accepted
+	// In the data directory: which contents of plugins are accepted, and which users
+	// plugins run as.
+	trustFile = "plugins.lock"
+	usersFile = "plugin-users.json"
 )
 
 // previousDir is the part of the data directory with the version before of each
@@ -160,6 +163,7 @@ func newPlugins(c Config, data string, decided *decisions, log *slog.Logger) (*p
 		Dir: c.Plugins, CacheDir: dir("cache"), KeepDir: dir(previousDir), WorkDir: dir(workDir), CheckJSON: api.CheckJSON,
 		Policy: decided.policy, Options: decided.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
 		HideStderr: !c.ShowStderr, LockFile: dir(trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
+		Users: c.users(), UsersFile: dir(usersFile),
 	})
 }
 

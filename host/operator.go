@@ -60,7 +60,7 @@ func (o operator) Inspect(file string) (Plugin, error) {
 		return Plugin{}, o.unknown(file)
 	}
 	p := o.pluginOf(s)
-	p.TrustPolicy, p.Settings = string(o.plugins.TrustPolicy(file)), s.Settings
+	p.UID, p.TrustPolicy, p.Settings = s.UID, string(o.plugins.TrustPolicy(file)), s.Settings
 	for _, one := range o.plugins.Pins(file) {
 		p.Pins = append(p.Pins, pinOf(one))
 	}

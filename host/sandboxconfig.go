@@ -5,6 +5,7 @@ import (
 
 	"geomill/host/internal/plugin"
 	"geomill/host/internal/plugin/sandbox"
+	"geomill/host/internal/plugin/users"
 )
 
 // confine adds to o what the operator decided about the rights of a plugin.
@@ -15,6 +16,12 @@ func (p PluginConfig) confine(o *plugin.Options) {
 	override(&o.Read, p.Read)
 	override(&o.Write, p.Write)
 	override(&o.Network, p.Network)
+}
+
+// users returns the users of plugins. The configuration was validated.
+func (c Config) users() users.Range {
+	r, _ := users.ParseRange(c.PluginUIDs)
+	return r
 }
 
 // validateSandbox reports what is out of range in the rights of a plugin.

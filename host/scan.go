@@ -20,6 +20,7 @@ func ScanPlugins(ctx context.Context, c Config, log *slog.Logger) ([]PluginStatu
 	h, err := plugin.New(plugin.Config{
 		Dir: c.Plugins, CacheDir: filepath.Join(data, "cache"), Env: c.pluginEnv(os.LookupEnv), Log: log,
 		Options: c.options, LockFile: filepath.Join(data, trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
+		Users: c.users(), UsersFile: filepath.Join(data, usersFile),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)

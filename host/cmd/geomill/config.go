@@ -46,6 +46,7 @@ type settings struct {
 	Drain      *time.Duration `help:"Time requests and jobs have after a signal (10s)." env:"GEOMILL_DRAIN" placeholder:"DURATION"`
 	PluginEnv  []string       `help:"Environment variable for plugins, NAME or NAME=VALUE." env:"GEOMILL_PLUGIN_ENV" placeholder:"NAME"`
 	Sandbox    *string        `help:"How plugins are confined: on (as far as this machine can), strict (or not started) or off (on)." env:"GEOMILL_SANDBOX" placeholder:"MODE"`
+	PluginUIDs *string        `name:"plugin-uids" help:"Users that plugins run as, each as one of its own, if the host runs as root (none)." env:"GEOMILL_PLUGIN_UIDS" placeholder:"FIRST-LAST"`
 	Compat     []string       `help:"Compatibility switch: cite10 or pygeoapi." env:"GEOMILL_COMPAT" placeholder:"SWITCH"`
 
 	QueueLimitPerCaller *int           `help:"Accepted jobs of one caller that may wait (half of all)." env:"GEOMILL_QUEUE_LIMIT_PER_CALLER" placeholder:"N"`
@@ -120,6 +121,7 @@ func (s settings) above(c *host.Config) {
 	set(&c.ShowStderr, s.ShowStderr)
 	set(&c.LogMaxBytes, s.LogMax)
 	set(&c.Sandbox, s.Sandbox)
+	set(&c.PluginUIDs, s.PluginUIDs)
 	set(&c.Grace, s.Grace)
 	set(&c.Drain, s.Drain)
 	set(&c.Tombstone, s.Tombstone)

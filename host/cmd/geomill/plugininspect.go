@@ -74,6 +74,9 @@ func printFacts(w *sheet, p host.Plugin, now time.Time) {
 		w.line("before", fmt.Sprintf("%s %s (SHA-256 %s); to go back to it: geomill plugin rollback %s", v.Name, v.Version, cutHash(v.Hash), host.Word(p.File)))
 	}
 	w.line("trust", p.TrustPolicy)
+	if p.UID != 0 {
+		w.line("user", fmt.Sprintf("%d, its own", p.UID))
+	}
 	w.line("settings", string(p.Settings))
 	w.line("crashes", strconv.Itoa(p.Crashes))
 	if c := p.Counters; c != nil {

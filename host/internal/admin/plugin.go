@@ -49,6 +49,7 @@ type Plugin struct {
 	// What follows is told by Inspect only.
 
 	TrustPolicy string          `json:"trustPolicy,omitempty"`
+	UID         int             `json:"uid,omitempty"`      // of its own; 0: it runs as the host's user
 	Pins        []Pin           `json:"pins,omitempty"`     // accepted contents, the last accepted last
 	Settings    json.RawMessage `json:"settings,omitempty"` // an object, without secrets
 	Counters    *Counters       `json:"counters,omitempty"`

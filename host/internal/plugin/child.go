@@ -193,13 +193,7 @@ func (c *child) begin(cmd *exec.Cmd) error {
 	if c.killed {
 		return errKilled
 	}
-	err := c.confined(cmd)
-	if err != nil {
-		return err
-	}
-	if err := c.limits.impose(cmd.Process.Pid); err != nil {
-		_ = cmd.Process.Kill() // it has not been told anything yet
-		_ = cmd.Wait()
+	if err := c.confined(cmd); err != nil {
 		return err
 	}
 	c.cmd = cmd

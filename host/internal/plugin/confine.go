@@ -107,8 +107,9 @@ func (c *child) confined(cmd *exec.Cmd) error {
 		if err := cmd.Start(); err != nil {
 			return 0, err
 		}
-		if join == nil {
-			return cmd.Process.Pid, nil
+		// By its own user, for which no capability is needed.
+		if err := c.limits.impose(cmd.Process.Pid); err != nil || join == nil {
+			return cmd.Process.Pid, err
 		}
 		_, err := fmt.Fprint(join, cmd.Process.Pid)
 		return cmd.Process.Pid, err

@@ -39,7 +39,7 @@ func tryUser(uid int) error {
 func ruling() map[uint]string {
 	return map[uint]string{
 		unix.CAP_CHOWN: "CHOWN", unix.CAP_DAC_OVERRIDE: "DAC_OVERRIDE", unix.CAP_FOWNER: "FOWNER", unix.CAP_KILL: "KILL", unix.CAP_SETGID: "SETGID",
-		unix.CAP_SETUID: "SETUID", unix.CAP_SYS_PTRACE: "SYS_PTRACE", unix.CAP_SYS_RESOURCE: "SYS_RESOURCE",
+		unix.CAP_SETUID: "SETUID", unix.CAP_SYS_PTRACE: "SYS_PTRACE",
 	}
 }
 

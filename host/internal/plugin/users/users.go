@@ -197,6 +197,9 @@ func (b *Book) lock() (unlock func(), err error) {
 	if b.path == "" {
 		return func() {}, nil
 	}
+	if err := os.MkdirAll(filepath.Dir(b.path), 0o700); err != nil {
+		return nil, err
+	}
 	dir, err := os.Open(filepath.Dir(b.path))
 	if err != nil {
 		return nil, err

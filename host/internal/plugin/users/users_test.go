@@ -99,7 +99,11 @@ func TestBookThatCannotBeReadIsAnError(t *testing.T) {
 
 func TestUserThatCannotBeRememberedIsNotGiven(t *testing.T) {
 	t.Parallel()
-	b := open(t, filepath.Join(t.TempDir(), "gone", "users.json"), Range{5000, 5009})
+	dir := filepath.Join(t.TempDir(), "file")
+	b := open(t, filepath.Join(dir, "users.json"), Range{5000, 5009})
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if uid, err := b.Of("plugin"); err == nil {
 		t.Errorf("user %d", uid)
 	}
