@@ -28,6 +28,9 @@ type lasting struct {
 func startLasting(t *testing.T, config string) (*lasting, *server, *web) {
 	t.Helper()
 	l := &lasting{t: t, dir: t.TempDir(), ctl: t.TempDir(), text: strings.Repeat("lasting ", 100<<10)}
+	if err := os.Chmod(l.ctl, 0o777); err != nil { // for a plugin with a user of its own
+		t.Fatal(err)
+	}
 	binary := filepath.Join(l.dir, "lasting")
 	if out, err := exec.Command("go", "build", "-o", binary, "./testdata/lasting").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
