@@ -37,6 +37,9 @@ func (d *jobDir) open() (*os.Root, error) {
 	}
 	root, err := os.OpenRoot(d.path)
 	if err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pe.Err // where the directory is concerns no client
+		}
 		return nil, fmt.Errorf("open job directory: %w", err)
 	}
 	d.root = root

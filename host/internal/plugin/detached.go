@@ -329,7 +329,7 @@ func (h *Host) settleDetached(ctx context.Context, d *detachedRun, a, placed job
 		d.await(exitGrace)
 	}
 	if d.alive() {
-		cause = errCutOff
+		cause = cutOff(cause)
 		if d.wedged.Load() {
 			cause = errWedged
 		}

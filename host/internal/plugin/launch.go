@@ -162,8 +162,8 @@ func (c *connection) identify(ctx context.Context, protocol goplugin.ClientProto
 	if c.info, err = c.client.Info(ctx); err != nil {
 		return err
 	}
-	if c.info.Name == "" {
-		return errors.New("has no name in its info")
+	if err := named(c.info); err != nil {
+		return err
 	}
 	if err := c.child.exe.keepsTo(c.info); err != nil {
 		return err
