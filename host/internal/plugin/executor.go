@@ -75,7 +75,7 @@ func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt,
 		err = within(a.Process.Policy.Limits, out)
 	}
 	if err := in.takeHome(a, placed, out, err); err != nil {
-		return nil, err
+		return nil, h.unlocated(err, placed)
 	}
 	return out, nil
 }

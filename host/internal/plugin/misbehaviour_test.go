@@ -43,11 +43,13 @@ func misdeeds() map[string]misdeed {
 		return misdeed{process: "trespass", what: what, path: path, kind: job.ProcessFailed, detail: "not permitted|permission denied|text file busy|not supported"}
 	}
 	return map[string]misdeed{
-		"exits":                       lost("exit", "ended unexpectedly (exit status 2)"),
-		"panics":                      lost("panic", "ended unexpectedly (exit status 2)"),
-		"stops itself":                lost("freeze", errWedged.Error()),
-		"panics in its handler":       {process: "boom", kind: job.ProcessFailed, detail: "the process crashed inside its plugin"},
-		"leaks memory":                {process: "leak", limits: Limits{Limits: job.Limits{Memory: 128 << 20}}, kind: job.OutOfMemory, detail: "128 MiB"},
+		"exits":                 lost("exit", "ended unexpectedly (exit status 2)"),
+		"panics":                lost("panic", "ended unexpectedly (exit status 2)"),
+		"stops itself":          lost("freeze", errWedged.Error()),
+		"panics in its handler": {process: "boom", kind: job.ProcessFailed, detail: "the process crashed inside its plugin"},
+		"leaks memory":          {process: "leak", limits: Limits{Limits: job.Limits{Memory: 128 << 20}}, kind: job.OutOfMemory, detail: "128 MiB"},
+		"names its files in its error": {process: "hugefile", limits: Limits{Limits: job.Limits{Directory: 4 << 20}},
+			kind: job.LimitExceeded, detail: "write [job]/"},
 		"is a fork bomb":              {process: "bomb", limits: Limits{Processes: 20}, kind: job.LimitExceeded, detail: "processes"},
 		"ignores its cancellation":    {process: "deaf", dismiss: true},
 		"leaves processes behind":     {process: "brood-deaf", dismiss: true},
@@ -174,7 +176,7 @@ func (b *bench) commit(m misdeed) {
 	if !ok || f.Kind != m.kind || !containsOne(f.Detail, m.detail) {
 		b.t.Fatalf("it ended with %#v, want %s with %q", err, m.kind, m.detail)
 	}
-	if strings.Contains(f.Detail, filepath.Dir(b.dir)) && m.what == "" {
+	if strings.Contains(f.Detail, filepath.Dir(b.dir)+"/plugins") || strings.Contains(f.Detail, b.cfg.WorkDir) {
 		b.t.Errorf("its client is told where the host keeps its files: %s", f.Detail)
 	}
 }
