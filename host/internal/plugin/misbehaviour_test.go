@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -249,5 +250,37 @@ func TestWhatAPluginSaysOfItselfIsChecked(t *testing.T) {
 	}
 	if _, err := b.run(t.Context(), "echo"); err != nil {
 		t.Errorf("a job of another plugin: %v", err)
+	}
+}
+
+// TestTheTestsThatTheREADMENamesAreThere keeps its table true.
+func TestTheTestsThatTheREADMENamesAreThere(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	for _, pattern := range []string{"*_test.go", "*/*_test.go", "../../*_test.go", "../../../sdk/wire/*_test.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests.Write(b)
+		}
+	}
+	names := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1)
+	if len(names) == 0 {
+		t.Error("it names none")
+	}
+	for _, name := range names {
+		if !strings.Contains(tests.String(), "func "+name[1]+"(") {
+			t.Errorf("there is no %s", name[1])
+		}
 	}
 }
