@@ -102,9 +102,22 @@ func (h *Host) Plugins() []Status {
 		if p := h.keep.of(e.file).Previous; p != nil && p.Hash != s.Hash {
 			s.Previous = p
 		}
+		s.Instances = append(s.Instances, h.detachedLocked(e.file)...)
 		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.File, b.File) })
+	return list
+}
+
+// detachedLocked reports on the instances of a plugin that outlive the host, the
+// oldest first.
+func (h *Host) detachedLocked(file string) (list []InstanceStatus) {
+	for _, r := range h.detached {
+		if r.File == file {
+			list = append(list, InstanceStatus{PID: r.PID, State: StateReady, Since: r.Began, Jobs: 1})
+		}
+	}
+	slices.SortFunc(list, func(a, b InstanceStatus) int { return a.Since.Compare(b.Since) })
 	return list
 }
 
