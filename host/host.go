@@ -104,11 +104,7 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	}
 	p := &parts{config: c, log: log, decided: decide(c)}
 	pygeoapi := slices.Contains(c.Compat, CompatPygeoapi)
-	if p.plugins, err = plugin.New(plugin.Config{
-		Dir: c.Plugins, CacheDir: dir("cache"), KeepDir: dir(previousDir), WorkDir: dir(workDir), CheckJSON: api.CheckJSON,
-		Policy: p.decided.policy, Options: p.decided.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
-		HideStderr: !c.ShowStderr, LockFile: dir(trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
-	}); err != nil {
+	if p.plugins, err = newPlugins(c, data, p.decided, log); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
 	fetcher, err := remote.New(c.references())
@@ -154,6 +150,17 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 	p.http.RegisterOnShutdown(p.jobs.EndListeners) // else they would take the whole time of the drain
 	p.admin = newAdmin(p, data)
 	return p, nil
+}
+
+// newPlugins makes the part that runs plugins, as the operator has decided; data is
+// the absolute path of the data directory.
+func newPlugins(c Config, data string, decided *decisions, log *slog.Logger) (*plugin.Host, error) {
+	dir := func(name string) string { return filepath.Join(data, name) }
+	return plugin.New(plugin.Config{
+		Dir: c.Plugins, CacheDir: dir("cache"), KeepDir: dir(previousDir), WorkDir: dir(workDir), CheckJSON: api.CheckJSON,
+		Policy: decided.policy, Options: decided.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
+		HideStderr: !c.ShowStderr, LockFile: dir(trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
+	})
 }
 
 // newAPI makes the part that speaks HTTP; data is the absolute path of the data

@@ -92,7 +92,7 @@ func (o operator) do(ctx context.Context, c Command) (done string, err error) {
 		err = o.plugins.Rollback(ctx, c.File)
 		return o.serves(c.File) + "; to serve again what the file holds: geomill plugin reload " + Word(c.File), err
 	case DoReset:
-		return c.File + ": its crashes are forgotten, its next job starts it", o.plugins.Reset(c.File)
+		return o.reset(c.File)
 	case DoRemove:
 		done = c.File + ": is offered no longer, its running jobs may finish; to serve it again: geomill plugin reload " + Word(c.File)
 		if c.DeleteFile {
@@ -127,6 +127,15 @@ func (o operator) unpin(file, hash string) (string, error) {
 		return file + ": 1 accepted content is so no longer", err
 	}
 	return fmt.Sprintf("%s: %d accepted contents are so no longer", file, len(gone)), err
+}
+
+// reset forgets what went wrong with a plugin.
+func (o operator) reset(file string) (string, error) {
+	s, _ := o.plugins.Plugin(file)
+	if s.State == plugin.StateRefused {
+		return file + ": it is tried again now", o.plugins.Reset(file)
+	}
+	return file + ": its crashes are forgotten, its next job starts it", o.plugins.Reset(file)
 }
 
 // serves says what a plugin serves.

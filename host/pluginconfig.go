@@ -11,8 +11,8 @@ import (
 	"geomill/host/internal/plugin/sandbox"
 )
 
-// AllPlugins is the key of Config.PluginConfig whose settings hold for every
-// plugin that has none of its own.
+// AllPlugins is the key of Config.PluginConfig for what is not said of a single
+// plugin.
 const AllPlugins = "*"
 
 // PluginConfig is what the operator decides about a plugin.

@@ -75,7 +75,7 @@ var libraries = map[string][]string{
 	"github.com/alecthomas/kong":          {"host/cmd/geomill/..."},
 	"github.com/dgraph-io":                {"host/internal/store/..."},
 	"github.com/elastic/go-seccomp-bpf":   {"host/internal/plugin/..."},
-	"github.com/fsnotify/fsnotify":        {"host/internal/plugin/..."},
+	"github.com/fsnotify/fsnotify":        {"host/internal/plugin/...", "host/cmd/geomill/..."},
 	"github.com/goccy/go-yaml":            {"host", "host/cmd/geomill/...", "sdk/manifest/..."},
 	"github.com/google/uuid":              {"host/..."},
 	"github.com/hashicorp/go-hclog":       {"sdk", "sdk/wire/...", "host/internal/plugin/..."},

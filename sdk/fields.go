@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -14,9 +15,11 @@ import (
 type field struct {
 	schema.Property
 	kind      fieldKind
-	mediaType string // contentMediaType of a file or of bytes
+	mediaType string   // contentMediaType of a file or of bytes
+	formats   []string // several contentMediaTypes of a file; the first is mediaType
 	omitEmpty bool
 	omitZero  bool
+	occurs    occurs
 }
 
 type fieldKind int
@@ -25,6 +28,7 @@ const (
 	plainField fieldKind = iota
 	bytesField           // []byte
 	fileField            // File or *File
+	refField             // Ref or *Ref, or occurrences of them
 )
 
 func fieldsOf(t reflect.Type) ([]field, error) {
@@ -45,11 +49,11 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 			f.kind = bytesField
 		case reflect.TypeFor[File](), reflect.TypeFor[*File]():
 			f.kind = fileField
+		case reflect.TypeFor[Ref](), reflect.TypeFor[*Ref](), reflect.TypeFor[[]Ref]():
+			f.kind = refField
 		}
-		if f.kind != plainField {
-			if err := f.setMedia(); err != nil {
-				return nil, fmt.Errorf("%s: %w", p.Name, err)
-			}
+		if err := errors.Join(f.setMedia(), f.readOccurs(), f.noFileWithin()); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
 		}
 		fields[i] = f
 	}
@@ -58,6 +62,12 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 
 // setMedia reads the media type from the schema; a file of text is not base64.
 func (f *field) setMedia() error {
+	if f.kind != bytesField && f.kind != fileField {
+		return nil
+	}
+	if several := mediaTypes(f.Field.Tag.Get("jsonschema")); len(several) > 1 {
+		return f.setFormats(several)
+	}
 	var keywords map[string]any
 	if err := json.Unmarshal(f.Schema, &keywords); err != nil {
 		return err
@@ -81,6 +91,12 @@ func inputDescriptions(fields []field) map[string]ogc.Input {
 		if f.Optional {
 			in.MinOccurs = new(int)
 		}
+		if f.occurs.most != nil {
+			in.MinOccurs, in.MaxOccurs = f.occurs.least, f.occurs.most
+		}
+		if f.kind == refField {
+			in.ValuePassing = []string{"byValue"}
+		}
 		inputs[f.Name] = in
 	}
 	return inputs
@@ -89,9 +105,23 @@ func inputDescriptions(fields []field) map[string]ogc.Input {
 func outputDescriptions(fields []field) map[string]ogc.Output {
 	outputs := make(map[string]ogc.Output, len(fields))
 	for _, f := range fields {
-		outputs[f.Name] = ogc.Output{Title: f.Title, Description: f.Description, Schema: f.Schema}
+		outputs[f.Name] = ogc.Output{
+			Title: f.Title, Description: f.Description, Schema: f.Schema, MinOccurs: f.occurs.least, MaxOccurs: f.occurs.most,
+		}
 	}
 	return outputs
+}
+
+// noFileWithin refuses files that are not inputs or outputs themselves.
+func (f *field) noFileWithin() error {
+	t := f.Field.Type
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer || t.Kind() == reflect.Map || t.Kind() == reflect.Array {
+		t = t.Elem()
+	}
+	if t == reflect.TypeFor[File]() && f.kind != fileField {
+		return fmt.Errorf("a File is an input or output itself, not within a %s", f.Field.Type)
+	}
+	return nil
 }
 
 // in returns the field within the struct v. Embedded pointers on the way are

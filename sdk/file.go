@@ -14,7 +14,10 @@ import (
 // File is an input or output that is large, or not JSON, as a field of typed
 // inputs and outputs. A jsonschema tag gives its media type, such as
 // contentMediaType=image/tiff. In requests and results text is a JSON string
-// and everything else base64; the process sees neither.
+// and everything else base64; the process sees neither. With several media types
+// in the tag the client chooses one: MediaType tells which an input has, and
+// Job.Format which is wanted for an output; the first is the one of clients that
+// do not say, and JSON among them is a JSON value rather than a string.
 type File struct {
 	// Path of the file. That of an input is only read. An output file is best
 	// made in the directory of the job (Job.Dir), and handed over from there.
@@ -37,6 +40,20 @@ func isText(mediaType string) bool {
 		base == mediaJSON || base == "application/xml"
 }
 
+// Open opens the content of an input for reading. The caller closes it.
+func (f File) Open() (*os.File, error) { return os.Open(f.Path) }
+
+// Create makes a new file in the directory of the job, for an output that is
+// written bit by bit, however large: close it, and return its name as the Path of
+// a File. The name of the output is good for pattern, as os.CreateTemp has it.
+func (j *Job) Create(pattern string) (*os.File, error) {
+	dir, err := j.Dir()
+	if err != nil {
+		return nil, err
+	}
+	return os.CreateTemp(dir, pattern)
+}
+
 // materialize makes a file of an input. What crossed as a JSON string is
 // written to one, without being held in memory.
 func materialize(job *Job, name string, v Value, f field) (file File, err error) {
@@ -51,10 +68,8 @@ func materialize(job *Job, name string, v Value, f field) (file File, err error)
 	file.MediaType = v.MediaType()
 	var r io.Reader = content
 	if v.IsJSON() {
-		file.MediaType = f.mediaType
-		r = newUnquoter(content)
-		if !isText(f.mediaType) {
-			r = newBase64(r)
+		if r, file.MediaType, err = f.spell(v, content); err != nil {
+			return File{}, err
 		}
 	}
 	dir, err := job.Dir()

@@ -109,7 +109,7 @@ func (h *Handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.V
 		return nil, &wire.Problem{Kind: wire.NoSuchProcess, Title: "no such process",
 			Detail: fmt.Sprintf("plugin %s has no process %q", h.info.Name, s.ProcessID)}
 	}
-	job := newJob(ctx, s, ev)
+	job := newJob(ctx, p.encode, s, ev)
 	outputs, err := p.run(job, s.Inputs)
 	if err != nil {
 		return nil, failure(ctx, err)
@@ -134,26 +134,22 @@ func failure(ctx context.Context, err error) error {
 // handOver prepares the outputs of a process for the host: those that are
 // wanted, and files where the host can take them.
 func (h *Handler) handOver(job *Job, p Process, outputs wire.Values) (wire.Values, error) {
-	var taken map[string]bool
+	job.handed.mu.Lock()
+	defer job.handed.mu.Unlock()
 	wanted := outputs[:0]
 	for _, v := range outputs { // in order: the first of two outputs gets the file itself
-		if _, known := p.description.Outputs[v.ID]; !known {
+		switch _, known := p.description.Outputs[v.ID]; {
+		case !known:
 			return nil, fmt.Errorf("output %q is not in the description of process %s", v.ID, p.description.ID)
-		}
-		if !job.Wants(v.ID) {
+		case !job.Wants(v.ID):
 			continue
+		case job.handed.ids[v.ID]:
+			return nil, fmt.Errorf("output %s: %w", v.ID, errEarly)
 		}
-		if v.File != "" {
-			if taken == nil {
-				taken = make(map[string]bool)
-			}
-			path, err := adopt(job, v.ID, v.File, taken)
-			if err != nil {
-				return nil, err
-			}
-			v.File = path
+		if err := job.place(&v); err != nil {
+			return nil, err
 		}
 		wanted = append(wanted, v)
 	}
-	return wanted, nil
+	return append(wanted, job.handed.kept...), nil
 }

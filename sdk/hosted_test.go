@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 			job.Progress(1, fmt.Sprint(c.Process.Pid))
 			return done{}, c.Wait()
 		}),
+		sdk.New(sdk.Info{ID: "upper"}, upper),
 		sdk.New(sdk.Info{ID: "print"}, func(job *sdk.Job, _ none) (done, error) {
 			fmt.Println("to standard output")
 			slog.Warn("outside of any job", "n", 1)
@@ -121,7 +122,7 @@ func TestServesAHost(t *testing.T) {
 		t.Errorf("info %+v, %v", info, err)
 	}
 	list, err := i.client.Processes(t.Context())
-	if err != nil || len(list) != 3 {
+	if err != nil || len(list) != 4 {
 		t.Errorf("processes %v, %v", list, err)
 	}
 	if p, err := i.client.Configure(t.Context(), []byte(`{"a":1}`), wire.Limits{}); err != nil || len(p) != 1 {

@@ -15,8 +15,9 @@ import (
 
 // Inputs checks the inputs of a process as a host does, where there is none:
 // for the run command and for tests. Values are plain, without the standard's
-// wrapping. Its error is a *wire.Problem with every fault.
-func (h *Handler) Inputs(processID string, given map[string]json.RawMessage) (wire.Values, error) {
+// wrapping; files are inputs that are taken as they are. Its error is a *wire.Problem
+// with every fault.
+func (h *Handler) Inputs(processID string, given map[string]json.RawMessage, files ...wire.Named) (wire.Values, error) {
 	p, ok := h.processes[processID]
 	if !ok {
 		return nil, &wire.Problem{Kind: wire.NoSuchProcess, Title: "no such process",
@@ -30,6 +31,10 @@ func (h *Handler) Inputs(processID string, given map[string]json.RawMessage) (wi
 	}
 	values := make(wire.Values, 0, len(given))
 	for _, id := range slices.Sorted(maps.Keys(p.description.Inputs)) {
+		if i := slices.IndexFunc(files, func(f wire.Named) bool { return f.ID == id }); i >= 0 {
+			values = append(values, files[i])
+			continue
+		}
 		in := p.description.Inputs[id]
 		v, found, err := checkInput(id, in, given[id])
 		if err != nil {
@@ -67,9 +72,13 @@ func checkInput(id string, in ogc.Input, text json.RawMessage) (*wire.Value, []o
 		}
 		return nil, nil, nil
 	}
+	if v, faults, done := checkFormats(id, in, text); done {
+		return v, faults, nil
+	}
 	occurrences := []json.RawMessage{text}
 	many := in.Max() != 1
 	if many {
+		occurrences = nil // else the text would be decoded into itself
 		if err := json.Unmarshal(text, &occurrences); err != nil {
 			return nil, []ogc.Fault{{Input: id, Message: "must be an array of its values"}}, nil
 		}
@@ -116,11 +125,30 @@ func (h *Handler) Outputs(processID string, values wire.Values) (map[string]Valu
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("output %s: %w", id, err))
 		}
-		for _, f := range check(id, "", s, text) {
+		for _, f := range checkOutput(id, p.description.Outputs[id], s, text) {
 			wrong = append(wrong, fmt.Errorf("output %s%s %s", id, f.Pointer, f.Message))
 		}
 	}
 	return outputs, errors.Join(wrong...)
+}
+
+// checkOutput checks a value, or each of an output that may have several.
+func checkOutput(id string, out ogc.Output, s *schema.Schema, text json.RawMessage) []ogc.Fault {
+	if out.Max() == 1 {
+		return check(id, "", s, text)
+	}
+	var values []json.RawMessage
+	if err := json.Unmarshal(text, &values); err != nil {
+		return []ogc.Fault{{Input: id, Message: "must be an array of its values"}}
+	}
+	if n := len(values); n < out.Min() || !out.Max().Allows(n) {
+		return []ogc.Fault{{Input: id, Message: fmt.Sprintf("has %d values; it may have %d to %s", n, out.Min(), out.Max())}}
+	}
+	var faults []ogc.Fault
+	for i, value := range values {
+		faults = append(faults, check(id, fmt.Sprintf("/%d", i), s, value)...)
+	}
+	return faults
 }
 
 func check(id, at string, s *schema.Schema, text json.RawMessage) []ogc.Fault {

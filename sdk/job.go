@@ -17,14 +17,16 @@ import (
 // until the function returns.
 type Job struct {
 	context.Context
+	encode func(output string, v any) (Value, error)
 	start  wire.Start
 	events wire.Events
+	handed handed
 	logger sync.Once // most jobs log nothing
 	log    *slog.Logger
 }
 
-func newJob(ctx context.Context, s wire.Start, ev wire.Events) *Job {
-	return &Job{Context: ctx, start: s, events: ev}
+func newJob(ctx context.Context, encode func(string, any) (Value, error), s wire.Start, ev wire.Events) *Job {
+	return &Job{Context: ctx, encode: encode, start: s, events: ev}
 }
 
 // ID identifies the job at the host.
@@ -78,6 +80,10 @@ func (j *Job) Wants(output string) bool {
 	_, ok := j.start.Outputs[output]
 	return ok
 }
+
+// Format returns the media type that the client has chosen for an output that
+// comes in several, or "" when the choice is the process's.
+func (j *Job) Format(output string) string { return j.start.Outputs[output] }
 
 func (j *Job) subdir(name string) (string, error) {
 	dir := filepath.Join(j.start.Dir, name)

@@ -14,7 +14,7 @@ func encodeOutputs(job *Job, fields []field, v reflect.Value) (wire.Values, erro
 	outputs := make(wire.Values, 0, len(fields))
 	for i := range fields {
 		f := &fields[i]
-		if !job.Wants(f.Name) {
+		if !job.Wants(f.Name) || job.handed.has(f.Name) {
 			continue
 		}
 		value := f.in(v, false)
@@ -69,7 +69,7 @@ func encodeOutput(f *field, v reflect.Value) (Value, error) {
 	var text []byte
 	var err error
 	switch {
-	case v.Kind() == reflect.Slice && v.IsNil() && string(f.Schema) != "{}":
+	case v.Kind() == reflect.Slice && v.IsNil() && (f.occurs.most != nil || string(f.Schema) != "{}" && !isMarshaler(v)):
 		text = []byte("[]")
 	case v.Kind() == reflect.Map && v.IsNil():
 		text = []byte("{}")
@@ -77,4 +77,9 @@ func encodeOutput(f *field, v reflect.Value) (Value, error) {
 		text, err = json.Marshal(v.Interface())
 	}
 	return Value{wire.Value{JSON: text}}, err
+}
+
+func isMarshaler(v reflect.Value) bool {
+	_, ok := v.Interface().(json.Marshaler)
+	return ok
 }

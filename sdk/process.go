@@ -79,6 +79,7 @@ type Process struct {
 	description ogc.Process
 	policy      Policy
 	run         func(*Job, wire.Values) (wire.Values, error)
+	encode      func(output string, v any) (Value, error)
 	err         error // what is wrong with it
 }
 
@@ -100,6 +101,7 @@ func New[I, O any](info Info, f func(*Job, I) (O, error)) Process {
 	}
 	p.description.Inputs = inputDescriptions(in)
 	p.description.Outputs = outputDescriptions(out)
+	p.encode = encodeTyped(out)
 	p.run = func(job *Job, values wire.Values) (wire.Values, error) {
 		var inputs I
 		if err := decodeInputs(job, in, values, reflect.ValueOf(&inputs).Elem()); err != nil {
@@ -119,7 +121,7 @@ func New[I, O any](info Info, f func(*Job, I) (O, error)) Process {
 // options mean every way of execution. f gets the inputs that are there and
 // returns the outputs that it has.
 func Raw(description ogc.Process, f func(*Job, map[string]Value) (map[string]Value, error)) Process {
-	p := Process{description: description}
+	p := Process{description: description, encode: encodeRaw(description.Outputs)}
 	if f != nil {
 		p.run = raw(f)
 	}

@@ -11,7 +11,8 @@ import (
 
 // Serve is the main function of a plugin; it does not return. Started by a
 // host it serves the processes until the host ends it. Started by hand the
-// program is a command: describe, run, version, help.
+// program is a command: describe, run, version, help; with GEOMILL_ATTACH=1 in its
+// environment it waits for geomill run --attach, so that a debugger can own it.
 func Serve(plugin Plugin, processes ...Process) {
 	h, err := NewHandler(plugin, processes...)
 	if err != nil {
@@ -23,6 +24,13 @@ func Serve(plugin Plugin, processes ...Process) {
 		os.Exit(exitOK)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
+	if os.Getenv(attachVariable) != "" {
+		if err := serveAttached(ctx, h, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailed)
+		}
+		os.Exit(exitOK)
+	}
 	code := command{handler: h, in: os.Stdin, out: os.Stdout, err: os.Stderr}.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)

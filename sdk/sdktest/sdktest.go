@@ -6,9 +6,14 @@ package sdktest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -60,11 +65,23 @@ func Context(ctx context.Context) Option { return func(r *run) { r.ctx = ctx } }
 // Outputs selects the outputs that are wanted, instead of all of them.
 func Outputs(ids ...string) Option {
 	return func(r *run) {
-		r.start.Outputs = make(map[string]string, len(ids))
 		for _, id := range ids {
-			r.start.Outputs[id] = ""
+			r.want(id, "")
 		}
 	}
+}
+
+// Format is Outputs for one that comes in several media types, of which it chooses
+// one.
+func Format(output, mediaType string) Option {
+	return func(r *run) { r.want(output, mediaType) }
+}
+
+func (r *run) want(output, mediaType string) {
+	if r.start.Outputs == nil {
+		r.start.Outputs = map[string]string{}
+	}
+	r.start.Outputs[output] = mediaType
 }
 
 // OnProgress calls f for each report while the process runs.
@@ -78,11 +95,20 @@ func Settings(settings sdk.Configurable, values any) Option {
 	return func(r *run) { r.settings, r.values = settings, values }
 }
 
+// File gives an input the content of a file, as a client does that refers to it: it
+// is not checked, and never in memory. A File that has no media type is JSON.
+func File(input string, f sdk.File) Option {
+	return func(r *run) {
+		r.files = append(r.files, wire.Named{ID: input, Value: wire.Value{File: f.Path, MediaType: f.MediaType}})
+	}
+}
+
 type run struct {
 	ctx        context.Context
 	settings   sdk.Configurable
 	values     any
 	start      wire.Start
+	files      wire.Values
 	onProgress func(Progress)
 	result     *Result
 }
@@ -113,11 +139,14 @@ func Run(t testing.TB, p sdk.Process, inputs any, options ...Option) *Result {
 	if err != nil {
 		t.Fatalf("sdktest: inputs: %v", err)
 	}
-	r.start.Inputs, r.result.Err = h.Inputs(description.ID, given)
+	r.start.JobID, r.start.ProcessID, r.start.Attempt, r.start.Dir = "sdktest", description.ID, 1, t.TempDir()
+	if err := r.placeFiles(); err != nil {
+		t.Fatalf("sdktest: inputs: %v", err)
+	}
+	r.start.Inputs, r.result.Err = h.Inputs(description.ID, given, r.files...)
 	if r.result.Err != nil {
 		return r.result
 	}
-	r.start.JobID, r.start.ProcessID, r.start.Attempt, r.start.Dir = "sdktest", description.ID, 1, t.TempDir()
 	session, err := client.OpenSession(t.Context())
 	if err != nil {
 		t.Fatalf("sdktest: %v", err)
@@ -130,6 +159,32 @@ func Run(t testing.TB, p sdk.Process, inputs any, options ...Option) *Result {
 		t.Errorf("sdktest: outputs are not as described:\n%v", err)
 	}
 	return r.result
+}
+
+// placeFiles copies the files of inputs into the directory of the job.
+func (r *run) placeFiles() error {
+	for i, v := range r.files {
+		name := filepath.Join(r.start.Dir, "in-"+strconv.Itoa(i))
+		if err := copyFile(v.File, name); err != nil {
+			return err
+		}
+		r.files[i].File = name
+	}
+	return nil
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close() // only read
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // configure makes the settings, if there are any.

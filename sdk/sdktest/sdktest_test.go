@@ -112,3 +112,39 @@ func ExampleRun() {
 		}
 	}
 }
+
+func TestGoldenComparesAllOutputs(t *testing.T) {
+	type all struct {
+		Text  string   `json:"text"`
+		Table sdk.File `json:"table" jsonschema:"contentMediaType=text/csv"`
+		Image []byte   `json:"image" jsonschema:"contentMediaType=image/png"`
+	}
+	make := func(text string) sdk.Process {
+		return sdk.New(sdk.Info{ID: "p"}, func(job *sdk.Job, _ struct{}) (out all, err error) {
+			f, err := job.Create("table")
+			if err != nil {
+				return out, err
+			}
+			_, err = f.WriteString("a,b\n")
+			return all{text, sdk.File{Path: f.Name()}, []byte{1, 2}}, errors.Join(err, f.Close())
+		})
+	}
+	t.Setenv("GEOMILL_UPDATE", "")
+	sdktest.Run(t, make("<1>"), nil).Golden("all")
+	r := &recorder{TB: t}
+	sdktest.Run(r, make("<2>"), nil).Golden("all")
+	if want := "line 11:\n-  \"text\": \"<1>\"\n+  \"text\": \"<2>\""; len(r.errors) != 1 || !strings.Contains(r.errors[0], want) {
+		t.Errorf("%q", r.errors)
+	}
+	t.Chdir(t.TempDir())
+	t.Setenv("GEOMILL_UPDATE", "1")
+	sdktest.Run(t, make("<3>"), nil).Golden("all")
+	t.Setenv("GEOMILL_UPDATE", "")
+	sdktest.Run(t, make("<3>"), nil).Golden("all")
+}
+
+func ExampleResult_Golden() {
+	_ = func(t *testing.T) { // in a test
+		sdktest.Run(t, greet(), map[string]any{"name": "Ada"}).Golden("ada") // testdata/ada.json
+	}
+}

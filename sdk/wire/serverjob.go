@@ -33,6 +33,7 @@ type serverJob struct {
 	ctx      context.Context
 	stop     context.CancelCauseFunc
 
+	sent   sent
 	listed bool // of outbox, under its lock
 }
 
@@ -60,6 +61,8 @@ func (j *serverJob) run(server *Server, w *processv1.Start) {
 func (j *serverJob) execute(server *Server, w *processv1.Start) *processv1.PluginMessage {
 	dir := &jobDir{path: w.GetJobDir()}
 	defer dir.close()
+	j.sent.dir.path = dir.path
+	defer j.sent.close()
 	start, err := startFromWire(dir, j.id, w)
 	if err != nil {
 		return failed(&Problem{Title: "the host broke its contract", Detail: err.Error()})

@@ -81,6 +81,18 @@ func (s settings) load() (host.Config, error) {
 			return c, err
 		}
 	}
+	s.above(&c)
+	if secret, ok := os.LookupEnv(callbackSecret); ok {
+		c.CallbackSecret = host.Secret(secret)
+	}
+	if err := c.Validate(); err != nil {
+		return c, fmt.Errorf("configuration: %w", err)
+	}
+	return c, nil
+}
+
+// above puts into c what flags and variables say.
+func (s settings) above(c *host.Config) {
 	set(&c.Listen, s.Listen)
 	set(&c.Plugins, s.Plugins)
 	set(&c.Data, s.Data)
@@ -122,19 +134,12 @@ func (s settings) load() (host.Config, error) {
 	set(&c.DiskQuota, s.DiskQuota)
 	set(&c.MinFree, s.MinFree)
 	set(&c.Trust, s.Trust)
-	if secret, ok := os.LookupEnv(callbackSecret); ok {
-		c.CallbackSecret = host.Secret(secret)
-	}
 	setList(&c.PluginEnv, s.PluginEnv)
 	setList(&c.TrustKeys, s.TrustKeys)
 	setList(&c.Compat, s.Compat)
 	setList(&c.ReferenceSchemes, s.ReferenceSchemes)
 	setList(&c.ReferenceAllow, s.ReferenceAllow)
 	setList(&c.ReferenceDeny, s.ReferenceDeny)
-	if err := c.Validate(); err != nil {
-		return c, fmt.Errorf("configuration: %w", err)
-	}
-	return c, nil
 }
 
 // readFile puts the keys of a configuration file into c.

@@ -18,11 +18,15 @@ type cli struct {
 	Serve    serveCmd    `cmd:"" help:"Serve the processes of the plugins."`
 	Plugins  pluginsCmd  `cmd:"" help:"List the plugins of a directory, without a server."`
 	Plugin   pluginCmd   `cmd:"" help:"List, inspect and manage the plugins of a running server."`
+	New      newCmd      `cmd:"" help:"Write a new plugin, in Go or Python, that builds, tests and runs."`
+	Dev      devCmd      `cmd:"" help:"Serve a plugin and build it anew whenever its source changes."`
+	Run      runCmd      `cmd:"" help:"Execute a process of a plugin, without a server."`
 	Backup   backupCmd   `cmd:"" help:"Write all jobs and results into a file, while the server runs or not."`
 	Restore  restoreCmd  `cmd:"" help:"Make a data directory of a backup."`
 	Jobs     jobsCmd     `cmd:"" help:"List, show, dismiss and prune the jobs of a running server."`
 	Doctor   doctorCmd   `cmd:"" help:"Say how plugins can be confined on this machine, and what else is amiss."`
 	Manifest manifestCmd `cmd:"" help:"Serve command line tools as a manifest says: the first line of one names this."`
+	Attached attachedCmd `cmd:"" hidden:"" help:"Stand for a plugin that somebody else has started: geomill run --attach calls this."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

@@ -45,6 +45,19 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
+// authorsEnv lets a script work as the author of a plugin does, with the caches and
+// the settings of go and pip that the tests were started with: HOME is not theirs
+// until a script says env HOME=$AUTHOR_HOME.
+func authorsEnv(e *testscript.Env) {
+	e.Setenv("AUTHOR_HOME", os.Getenv("HOME"))
+	for _, each := range os.Environ() {
+		name, value, _ := strings.Cut(each, "=")
+		if strings.HasPrefix(name, "GO") && name != "GOCOVERDIR" || strings.HasPrefix(name, "PIP_") {
+			e.Setenv(name, value)
+		}
+	}
+}
+
 func TestScripts(t *testing.T) {
 	python := os.Getenv("GEOMILL_TEST_PYTHON")
 	if python == "" || exec.Command(python, "-c", "import grpc").Run() != nil {
@@ -64,6 +77,7 @@ func TestScripts(t *testing.T) {
 			e.Values[scriptKey{}] = &script{client: &http.Client{Timeout: patience}}
 			root, err := filepath.Abs("../../..")
 			e.Setenv("ROOT", root)
+			authorsEnv(e)
 			// What a script starts is found by this mark in its environment.
 			e.Setenv("MARK", "TEST_MARK="+e.WorkDir)
 			return err
@@ -84,7 +98,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serve, "endserver": endServer, "http": request, "poll": poll, "bundled": bundled, "nothing-left": nothingLeft,
+			"serve": serve, "dev": dev, "endserver": endServer, "http": request, "poll": poll, "bundled": bundled, "nothing-left": nothingLeft,
 			"mode": mode, "big-request": bigRequest, "same-body": sameBody, "truncated": truncated, "empty-dir": emptyDir, "killed-restore": killedRestore,
 			"job-ids": jobIDs, "geomill-exits": geomillExits,
 			"follow-log": followLog, "followed": followed, "follow-ends": followEnds, "kill-plugin": killPlugin, "refused-to": refusedTo, "poll-plugin": pollPlugin,

@@ -37,9 +37,19 @@ func scriptOf(ts *testscript.TestScript) *script { return ts.Value(scriptKey{}).
 // and HOSTPID, and prints what the host prints. Arguments are further flags.
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	_ = os.Mkdir(ts.MkAbs("plugins"), 0o755)
-	s := scriptOf(ts)
-	s.host = exec.Command(filepath.Join(built, "geomill"), append([]string{"serve", "--listen", "127.0.0.1:0",
+	startHost(ts, append([]string{"serve", "--listen", "127.0.0.1:0",
 		"--plugins", ts.MkAbs("plugins"), "--data", ts.MkAbs("data"), "--plugin-env", ts.Getenv("MARK")}, args...)...)
+}
+
+// dev is serve by geomill dev: dev DIR.
+func dev(ts *testscript.TestScript, neg bool, args []string) {
+	startHost(ts, append([]string{"dev", "--listen", "127.0.0.1:0"}, args...)...)
+}
+
+// startHost runs geomill until it says that it serves.
+func startHost(ts *testscript.TestScript, args ...string) {
+	s := scriptOf(ts)
+	s.host = exec.Command(filepath.Join(built, "geomill"), args...)
 	s.log.Reset()
 	s.host.Stderr, s.host.Dir, s.ended = &s.log, ts.MkAbs("."), make(chan struct{})
 	out, err := s.host.StdoutPipe()

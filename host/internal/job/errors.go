@@ -66,6 +66,13 @@ func (e *UnavailableError) Error() string {
 	return fmt.Sprintf("process %s is not available: %s", e.ProcessID, e.Reason)
 }
 
+// passing reports whether a process cannot run now but soon: the queue can wait
+// for it.
+func passing(err error) bool {
+	u, ok := errors.AsType[*UnavailableError](err)
+	return ok && u.Passing
+}
+
 // FailureKind says whose fault a failed attempt is.
 type FailureKind string
 

@@ -164,6 +164,7 @@ func (in *intake) occurrences(id string, text []byte, check inputCheck) Value {
 	items := []json.RawMessage{text}
 	isList := text[0] == '['
 	if isList {
+		items = nil // else the text would be decoded into itself
 		if err := json.Unmarshal(text, &items); err != nil {
 			in.fault(id, pointer, "is not valid JSON")
 			return Value{}

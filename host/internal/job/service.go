@@ -255,13 +255,6 @@ func (s *Service) Submit(ctx context.Context, r Request) (*Execution, error) {
 	return x, err
 }
 
-// passing reports whether a process cannot run now but soon: the queue can wait
-// for it.
-func passing(err error) bool {
-	u, ok := errors.AsType[*UnavailableError](err)
-	return ok && u.Passing
-}
-
 // prepare checks inputs and outputs and makes the order of the job.
 func (s *Service) prepare(ctx context.Context, p *Process, id string, r Request) (Order, error) {
 	in := s.intake(p, id)

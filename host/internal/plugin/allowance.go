@@ -31,6 +31,8 @@ type allowance struct {
 	dirs    []string // that may grow, absolute
 	room    int64    // they may be as large as that together, bytes
 	measure sync.WaitGroup
+	work    *workDir // not nil: it has the job's directory, which is measured
+	job     string
 
 	begun uint64 // as process.born
 	seen  map[processID]bool
@@ -56,6 +58,8 @@ func (h *Host) allow(ctx context.Context, in *instance, a job.Attempt) (context.
 		h.watchdog.allow(al.child, al)
 	}
 	if l.Directory > 0 {
+		al.work, al.job = in.work, a.JobID
+		al.work.measured.Store(al.job, nil)
 		al.dirs = directories(in, a)
 		al.room = l.Directory + al.size(ctx)
 		al.measure.Go(func() { al.survey(ctx) })
@@ -83,7 +87,8 @@ func directories(in *instance, a job.Attempt) []string {
 }
 
 // settle ends the watch over an attempt that ended with err. One that succeeded
-// fails when it left too much in its directories.
+// fails when it left too much in its directories. Once its files are taken home,
+// close has to follow.
 func (al *allowance) settle(err error) error {
 	if al == nil {
 		return err
@@ -95,6 +100,13 @@ func (al *allowance) settle(err error) error {
 		return al.exceeded(job.LimitDirectory, float64(al.limits.Directory))
 	}
 	return err
+}
+
+// close lets the directory of the job be taken for litter.
+func (al *allowance) close() {
+	if al != nil && al.work != nil {
+		al.work.measured.Delete(al.job)
+	}
 }
 
 func (al *allowance) exceeded(name job.LimitName, maximum float64) *job.Failure {

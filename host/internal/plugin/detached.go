@@ -73,16 +73,9 @@ func (h *Host) executeDetached(ctx context.Context, a job.Attempt, ev job.Events
 		}
 		a.Process = o.process
 	}
-	d, err := h.startDetached(ctx, o, a)
+	d, err := h.launchDetached(ctx, o, a)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		h.log.Error("detached plugin instance does not start", "plugin", o.sup.exe.name, "job", a.JobID, "error", err)
-		if errors.Is(err, errCannotDetach) { // nor will it the next time
-			return nil, &job.Failure{Kind: job.ContractBroken, Detail: errCannotDetach.Error(), Cause: err}
-		}
-		return nil, &job.UnavailableError{ProcessID: a.Process.ID, Reason: "its plugin cannot be started", RetryAfter: time.Second}
+		return nil, err
 	}
 	placed, err := a.PlaceIn(d.Root)
 	if err != nil {

@@ -2,6 +2,8 @@ package plugin
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -63,5 +65,62 @@ func TestTailOfAFileThatIsCut(t *testing.T) {
 	}
 	if got := strings.Join(c.last(9), " "); got != "first second last" {
 		t.Errorf("lines %q", got)
+	}
+}
+
+// TestTailOfAPluginThatNeverStopsWritingEnds has the file grow with each line that
+// is read of it.
+func TestTailOfAPluginThatNeverStopsWritingEnds(t *testing.T) {
+	t.Parallel()
+	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c := &console{log: slog.New(slog.DiscardHandler)}
+	c.tap.Store(&tap{take: func(string, slog.Level, string, json.RawMessage) { _, _ = f.WriteString("more\n") }})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tail(ctx, f.Name(), 0, c.stream("stderr"))
+	}()
+	if _, err := f.WriteString("more\n"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "many lines", func() bool { return c.written() > 100 })
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it goes on")
+	}
+}
+
+// TestDetachedInstancesThatCannotStartAreHeldBack lets one fail, and asks for
+// another at once.
+func TestDetachedInstancesThatCannotStartAreHeldBack(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	cfg.BackoffFirst, cfg.BackoffMax = time.Hour, time.Hour
+	flag := filepath.Join(cfg.Dir, "..", "flag")
+	cfg.Env = []string{"CHAOS_FLAG=" + flag}
+	install(t, cfg.Dir, "grudge", "")
+	b := serve(t, cfg)
+	p, err := b.host.Process("grudge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	place(t, filepath.Dir(flag), "flag", nil, 0o600)
+	for range 2 {
+		a := b.attempt(p, nil, time.Second)
+		a.Leave = make(chan struct{})
+		_, err := b.host.Execute(t.Context(), a, &events{})
+		if u, ok := errors.AsType[*job.UnavailableError](err); !ok || !u.Passing || u.RetryAfter < time.Minute || u.ProcessID != "grudge" {
+			t.Errorf("%+v", err)
+		}
+	}
+	if s := b.status("grudge"); s.State != StateCrashed || s.Counters.Starts["failed"] != 1 {
+		t.Errorf("%+v", s)
 	}
 }

@@ -111,7 +111,8 @@ func openTheirs(path string) (*os.File, error) {
 }
 
 // tail hands what is written to a file from an offset on (-1: its end) to lines,
-// until ctx ends. A file that was cut begins anew.
+// until ctx ends, and then what is there by that time. A file that was cut begins
+// anew.
 func tail(ctx context.Context, path string, from int64, lines *stream) {
 	defer lines.close()
 	f, err := openTheirs(path)
@@ -123,27 +124,31 @@ func tail(ctx context.Context, path string, from int64, lines *stream) {
 		from, _ = f.Seek(0, io.SeekEnd)
 	}
 	buf := make([]byte, 32<<10)
-	for pause, ended := tailFirst, false; ; {
+	for pause, end := tailFirst, int64(-1); ; {
+		info, err := f.Stat()
+		if err != nil {
+			return
+		}
+		if end < 0 && ctx.Err() != nil {
+			end = info.Size() // or who never stops writing could keep it here
+		}
+		if info.Size() < from {
+			from = 0
+		}
 		n, err := f.ReadAt(buf, from)
 		_, _ = lines.Write(buf[:n]) // never fails
-		if from += int64(n); n > 0 {
+		from += int64(n)
+		switch {
+		case err != nil && err != io.EOF, end >= 0 && (from >= end || n == 0):
+			return
+		case n > 0:
 			pause = tailFirst
 			continue
-		}
-		if info, e := f.Stat(); err != io.EOF || e != nil {
-			return
-		} else if info.Size() < from {
-			from = 0
-			continue
-		}
-		if ended {
-			return
 		}
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, tailMost)
 		case <-ctx.Done():
-			ended = true
 		}
 	}
 }

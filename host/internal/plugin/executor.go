@@ -74,7 +74,9 @@ func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt,
 		out = h.outputs(in.log, own, a, values)
 		err = within(a.Process.Policy.Limits, out)
 	}
-	if err := in.takeHome(a, placed, out, err); err != nil {
+	err = in.takeHome(a, placed, out, err)
+	allowed.close()
+	if err != nil {
 		return nil, h.unlocated(err, placed)
 	}
 	return out, nil

@@ -283,6 +283,9 @@ func (f *follower) replace(e *entry, a admission) {
 	h, v := f.h, a.version
 	old := e.serving
 	e.serving, e.notice, e.since = v, "", time.Now()
+	if a.kind == taskRevise && e.refused != "" {
+		e.tried, e.retry = sighting{}, retry{} // it may not be, as it is configured now
+	}
 	if a.kind != taskRevise {
 		e.refused, e.accept, e.distrust, e.retry = a.notice, "", nil, retry{}
 		if err := f.settle(e, a); err != nil {

@@ -13,7 +13,7 @@ type Footprint struct {
 
 // footprintOf looks at a process; it is zero for one that has ended.
 func footprintOf(pid int) Footprint {
-	var now census
+	now := census{buf: make([]byte, 4<<10)}
 	p, _ := now.stat(pid)
 	return Footprint{Memory: p.used.resident, CPU: p.used.cpu}
 }

@@ -1,8 +1,8 @@
 // Package plugin finds plugins in a directory, admits them, starts, supervises
 // and stops their processes, and runs jobs in them. Its central type is Host,
 // which implements job.Catalog and job.Executor. Of Geomill it imports
-// host/internal/job, sdk/ogc and sdk/wire; it is the only package of the host
-// that knows go-plugin.
+// host/internal/job, sdk/ogc and sdk/wire, besides its own subpackages; it is the
+// only package of the host that knows go-plugin.
 //
 // A file in the plugins directory, or the executable in a directory of versions
 // side by side (layout.go), becomes a version (admit.go): opened, hashed, judged
@@ -24,6 +24,12 @@
 // from a pool (pool.go), which is kept filled and trimmed (tend.go). What happens is
 // counted and remembered (ledger.go).
 //
+// Instances are confined (confine.go) and given the settings of their plugin
+// (configure.go), whose secrets nobody else is shown (conceal.go). What jobs work
+// with is in the directory of their instance (workdir.go). An instance whose job
+// goes on without the host (detached.go) is nobody's but that job's: the next host
+// finds it by its record (record.go, resume.go).
+//
 // A state of an instance ends with what is expected, or at its deadline:
 //
 //	state        expected                 deadline (Config)                 then
@@ -34,7 +40,7 @@
 //	             or poisoned: draining
 //	draining     its jobs end: stopping   DrainTimeout, or PoisonGrace      stopping
 //	stopping     exit                     SIGTERM, SIGKILL: TermAfter,      gone
-//	                                      KillAfter
+//	                                      KillAfter; sooner when expelled
 //	wedged       exit, after its stacks   dumpPatience, then SIGKILL        gone
 //	crashed      exit                     SIGKILL                           gone
 //

@@ -37,6 +37,8 @@ type ruling struct {
 	// Firm rulings are the host's: only a forced reload lifts them. Others are
 	// the operator's, who takes them back with any reload.
 	Firm bool `json:"firm,omitempty"`
+	// Breaks says that it is about breaking clients, which the operator may allow.
+	Breaks bool `json:"breaks,omitempty"`
 }
 
 // keep remembers, beyond the end of the host, the previous version of each

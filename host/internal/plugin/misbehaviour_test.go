@@ -32,7 +32,7 @@ type misdeed struct {
 }
 
 // misdeeds has what a plugin may do to its host and to others while it runs jobs.
-// README.md says where the rest is tested.
+// MISBEHAVIOUR.md says where the rest is tested.
 func misdeeds() map[string]misdeed {
 	lost := func(process, detail string) misdeed {
 		return misdeed{process: process, kind: job.PluginDied, detail: detail, crash: true}
@@ -253,10 +253,10 @@ func TestWhatAPluginSaysOfItselfIsChecked(t *testing.T) {
 	}
 }
 
-// TestTheTestsThatTheREADMENamesAreThere keeps its table true.
-func TestTheTestsThatTheREADMENamesAreThere(t *testing.T) {
+// TestTheTestsThatTheTableNamesAreThere keeps its table true.
+func TestTheTestsThatTheTableNamesAreThere(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile("MISBEHAVIOUR.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -163,12 +163,12 @@ func family(list []process, belongs func(process) bool) []process {
 
 // hunt kills the processes that belong, with their descendants, until none is
 // left. Most are found wherever they went: the environment that they inherit
-// shows where they come from.
+// shows where they come from. One that is killed loses that before it has ended.
 func hunt(log *slog.Logger, belongs func(process) bool) {
 	var c census
-	pause := huntPause
+	pause, killed := huntPause, map[processID]bool{}
 	for begun := time.Now(); ; pause = min(2*pause, 50*time.Millisecond) {
-		found := family(c.take(), belongs)
+		found := family(c.take(), func(p process) bool { return killed[p.id()] || belongs(p) })
 		if len(found) == 0 {
 			return
 		}
@@ -178,6 +178,7 @@ func hunt(log *slog.Logger, belongs func(process) bool) {
 		}
 		for _, p := range found {
 			c.kill(p)
+			killed[p.id()] = true
 		}
 		time.Sleep(pause)
 	}

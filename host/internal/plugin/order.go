@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -74,15 +75,16 @@ func (h *Host) Remove(ctx context.Context, file string, deleteFile bool) error {
 // started anew beside the old, and replace that once they serve. The error names
 // each that could not, and goes on as it was.
 func (h *Host) Reconfigure(ctx context.Context) error {
-	var files []string
+	concerned := map[string]*version{} // nil: it is refused
 	h.mu.Lock()
 	for file, e := range h.entries {
-		if e.serving == nil && e.refused != "" || e.serving != nil && h.outdated(e.serving) {
-			files = append(files, file)
+		if e.serving != nil || e.refused != "" {
+			concerned[file] = e.serving
 		}
 	}
 	h.mu.Unlock()
-	slices.Sort(files)
+	maps.DeleteFunc(concerned, func(_ string, v *version) bool { return v != nil && !h.outdated(v) })
+	files := slices.Sorted(maps.Keys(concerned))
 	errs := make([]error, len(files))
 	var all sync.WaitGroup
 	for i, file := range files {

@@ -233,15 +233,3 @@ func TestOldInstanceGoesOnWhileANewOneCannotBeStarted(t *testing.T) {
 		t.Errorf("in quarantine: %v", err)
 	}
 }
-
-func TestResidentMemoryIsRead(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]int64{"": 0, "12": 0, "12 x": 0, "1234 56 7 8 0 9 0\n": 56} {
-		if got := pagesIn([]byte(text)); got != want {
-			t.Errorf("%q: %d", text, got)
-		}
-	}
-	if resident(syscall.Getpid()) < 1<<20 {
-		t.Error("this process takes memory")
-	}
-}

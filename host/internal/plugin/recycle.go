@@ -1,11 +1,6 @@
 package plugin
 
-import (
-	"bytes"
-	"os"
-	"strconv"
-	"time"
-)
+import "time"
 
 // weighEvery is how often the memory of an instance is looked at, at most.
 const weighEvery = time.Second
@@ -40,30 +35,7 @@ func (in *instance) weigh(now time.Time) int64 {
 	if now.UnixNano()-last < int64(weighEvery) || !in.measured.CompareAndSwap(last, now.UnixNano()) {
 		return 0
 	}
-	return resident(in.conn.child.pid())
-}
-
-// resident returns the resident memory of a process, in bytes; 0 if it has
-// ended.
-func resident(pid int) int64 {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
-	if err != nil {
-		return 0
-	}
-	return pagesIn(text) * int64(os.Getpagesize())
-}
-
-// pagesIn reads the second number of a line of /proc/PID/statm.
-func pagesIn(statm []byte) int64 {
-	fields := bytes.Fields(statm)
-	if len(fields) < 2 {
-		return 0
-	}
-	n, err := strconv.ParseInt(string(fields[1]), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
+	return footprintOf(in.conn.child.pid()).Memory
 }
 
 // giveBackShared ends the use of a shared instance by one job.

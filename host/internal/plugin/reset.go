@@ -6,18 +6,20 @@ import (
 )
 
 // Reset forgets the crashes of a plugin, so that it is no longer held back or in
-// quarantine: its next job starts it.
+// quarantine: its next job starts it. What is refused is tried again at once.
 func (h *Host) Reset(file string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e := h.entries[file]
-	switch {
-	case e == nil:
+	if e == nil {
 		return fmt.Errorf("there is no plugin %q", file)
-	case e.serving == nil:
-		return fmt.Errorf("plugin %q is not served: %s", file, e.refused)
 	}
-	e.serving.sup.reset()
+	if e.serving != nil {
+		e.serving.sup.reset()
+	}
+	if e.refused != "" {
+		h.reconsiderLocked(file)
+	}
 	return nil
 }
 
@@ -29,6 +31,8 @@ func (s *supervisor) reset() {
 	t.From, _ = s.stateLocked(t.Time, nil)
 	s.gate.reset()
 	s.held.Store(nil)
+	close(s.lifted)
+	s.lifted = make(chan struct{})
 	t.To, _ = s.stateLocked(t.Time, nil)
 	s.ledger.resets.Add(1)
 	s.ledger.note(t)

@@ -67,6 +67,61 @@ func TestResetEndsAQuarantineAtOnce(t *testing.T) {
 	}
 }
 
+// TestResetEndsThePauseBeforeAStart has a job wait for it.
+func TestResetEndsThePauseBeforeAStart(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	cfg.BackoffFirst, cfg.BackoffMax, cfg.MaxStartWait = time.Hour, time.Hour, 2*time.Hour
+	flag := filepath.Join(cfg.Dir, "..", "flag")
+	cfg.Env = []string{"CHAOS_FLAG=" + flag}
+	install(t, cfg.Dir, "grudge", "")
+	b := serve(t, cfg)
+	place(t, filepath.Dir(flag), "flag", nil, 0o600)
+	if _, err := b.run(t.Context(), "grudge"); err == nil {
+		t.Fatal("it starts")
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.run(t.Context(), "grudge")
+		done <- err
+	}()
+	eventually(t, "a start that waits", func() bool { return b.status("grudge").State == StateStarting })
+	if err := os.Remove(flag); err != nil {
+		t.Fatal(err)
+	}
+	for over := false; !over; { // the first one may come before the wait has begun
+		if err := b.host.Reset("grudge"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-done:
+			if over = true; err != nil {
+				t.Error(err)
+			}
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func TestResetTriesWhatIsRefusedAgain(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	cfg.RetryFirst, cfg.RetryMax = time.Hour, time.Hour
+	interpreter := filepath.Join(cfg.Dir, "..", "interpreter")
+	place(t, cfg.Dir, "solo", []byte("#!"+interpreter+"\n"), 0o755)
+	b := serve(t, cfg)
+	eventually(t, "the refusal", func() bool { return b.status("solo").State == StateRefused })
+	content, err := os.ReadFile(chaos)
+	if err != nil {
+		t.Fatal(err)
+	}
+	place(t, filepath.Dir(interpreter), "interpreter", content, 0o755)
+	if err := b.host.Reset("solo"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the plugin", func() bool { _, err := b.run(t.Context(), "echo"); return err == nil })
+}
+
 func TestResetNamesThePluginThatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	b := chaosHost(t)

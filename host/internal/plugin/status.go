@@ -14,7 +14,7 @@ import (
 type State string
 
 // The states; the comment of the package says how long each may last. Only
-// instances drain, stop, wedge and are gone; only plugins are idle, admitting,
+// instances are detached, drain, stop, wedge and are gone; only plugins are idle, admitting,
 // quarantined or refused.
 const (
 	StateIdle        State = "idle"        // admitted, starts with the next job
@@ -23,6 +23,7 @@ const (
 	StateConnecting  State = "connecting"  // asked who it is
 	StateConfiguring State = "configuring" // given its settings
 	StateReady       State = "ready"       // takes jobs
+	StateDetached    State = "detached"    // runs one job, which goes on without the host
 	StateDraining    State = "draining"    // finishes its jobs, takes none
 	StateStopping    State = "stopping"    // told to end
 	StateWedged      State = "wedged"      // does not answer; asked for its stacks, then killed
@@ -102,22 +103,14 @@ func (h *Host) Plugins() []Status {
 		if p := h.keep.of(e.file).Previous; p != nil && p.Hash != s.Hash {
 			s.Previous = p
 		}
-		s.Instances = append(s.Instances, h.detachedLocked(e.file)...)
+		for _, r := range h.detached {
+			if r.File == e.file {
+				s.Instances = append(s.Instances, InstanceStatus{PID: r.PID, State: StateDetached, Since: r.Began, Jobs: 1})
+			}
+		}
 		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.File, b.File) })
-	return list
-}
-
-// detachedLocked reports on the instances of a plugin that outlive the host, the
-// oldest first.
-func (h *Host) detachedLocked(file string) (list []InstanceStatus) {
-	for _, r := range h.detached {
-		if r.File == file {
-			list = append(list, InstanceStatus{PID: r.PID, State: StateReady, Since: r.Began, Jobs: 1})
-		}
-	}
-	slices.SortFunc(list, func(a, b InstanceStatus) int { return a.Since.Compare(b.Since) })
 	return list
 }
 

@@ -64,7 +64,7 @@ func (h *Host) fromFile(ctx context.Context, t task) (*version, string, error) {
 		return nil, "", err
 	}
 	r := h.keep.of(t.candidate.file).Ruling
-	if r == nil || r.Hash != v.exe.hash || t.forced() || t.order != nil && !r.Firm {
+	if r == nil || r.Hash != v.exe.hash || t.forced() || t.order != nil && !r.Firm || r.Breaks && v.sup.options.AllowBreaking {
 		return v, "", nil
 	}
 	h.leave(v, "it was not taken into service")
@@ -113,7 +113,7 @@ func (h *Host) succeed(ctx context.Context, t task, v *version) error {
 		return errors.New(reason)
 	}
 	if err := v.prove(ctx, old.sup.busy()); err != nil {
-		return err
+		return passing{err}
 	}
 	if old.exe.hash == v.exe.hash {
 		return nil
@@ -133,7 +133,7 @@ func (h *Host) succeed(ctx context.Context, t task, v *version) error {
 func (h *Host) holdOff(old, v *version, reason string) {
 	err := h.keep.save(old.exe, old.description)
 	if err == nil {
-		err = h.keep.rule(v.exe.name, &ruling{Hash: v.exe.hash, Instead: old.exe.hash, Reason: reason, Firm: true})
+		err = h.keep.rule(v.exe.name, &ruling{Hash: v.exe.hash, Instead: old.exe.hash, Reason: reason, Firm: true, Breaks: true})
 	}
 	if err != nil && h.keep.dir != "" {
 		h.log.Warn("a restart would serve the version that is refused", "plugin", v.exe.name, "error", err)
@@ -174,7 +174,10 @@ func (v *version) prove(ctx context.Context, stay bool) error {
 	if err != nil {
 		return errors.New(cmp.Or(v.sup.lastCrash(), err.Error()))
 	}
-	defer o.giveBack(in)
+	defer func() {
+		in.served.Add(-1) // for it was no job
+		o.giveBack(in)
+	}()
 	wait := time.NewTimer(proofTime)
 	defer wait.Stop()
 	select {

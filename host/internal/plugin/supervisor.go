@@ -43,7 +43,8 @@ type supervisor struct {
 	tended   time.Time // when tend is due; zero: not for a reason of time
 	crashes  int       // ever
 	closed   string
-	changed  time.Time // of the state when no instance lives
+	changed  time.Time     // of the state when no instance lives
+	lifted   chan struct{} // closed by a reset: starts wait no longer
 }
 
 // hold is what others may know of the gate without a lock.
@@ -61,7 +62,7 @@ type start struct {
 func newSupervisor(l *launcher, exe *executable, o Options) *supervisor {
 	s := &supervisor{launcher: l, exe: exe, options: o, cfg: l.cfg, log: l.cfg.Log.With(slog.String("plugin", exe.name)),
 		places: make(chan struct{}, l.cfg.MaxConcurrency), gate: newGate(l.cfg), live: map[*instance]struct{}{}, changed: time.Now(),
-		ledger: l.ledgers.of(exe.name), stirred: make(chan struct{}, 1), reused: pool{reuse: true}}
+		ledger: l.ledgers.of(exe.name), stirred: make(chan struct{}, 1), lifted: make(chan struct{}), reused: pool{reuse: true}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -144,10 +145,38 @@ func (s *supervisor) allowLocked() (time.Duration, error) {
 	return pause, nil
 }
 
-// launch starts an instance after a pause. A failed start counts as a crash,
-// unless ctx ended it.
-func (s *supervisor) launch(ctx context.Context, pause time.Duration) (*instance, error) {
-	in, took, err := s.tryLaunch(ctx, pause)
+// launch starts an instance after a pause, which allowLocked has told.
+func (s *supervisor) launch(ctx context.Context, pause time.Duration) (in *instance, err error) {
+	err = s.attempt(ctx, pause, func() (err error) {
+		in, err = s.begin(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// startAside makes the start of an instance that is not the supervisor's own.
+func (s *supervisor) startAside(ctx context.Context, start func() error) error {
+	s.mu.Lock()
+	pause, err := s.allowLocked()
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.attempt(ctx, pause, start)
+}
+
+// attempt makes a start after a pause, which allowLocked has told. One that fails
+// counts as a crash, unless ctx ended it.
+func (s *supervisor) attempt(ctx context.Context, pause time.Duration, start func() error) error {
+	err := s.await(ctx, pause)
+	begun := time.Now()
+	if err == nil {
+		err = start()
+	}
+	took := time.Since(begun)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.launches--
@@ -160,43 +189,55 @@ func (s *supervisor) launch(ctx context.Context, pause time.Duration) (*instance
 		}
 		s.gate.served()
 		s.held.Store(nil)
-		return in, nil
+		return nil
 	case ctx.Err() != nil:
 		s.ledger.started(startAbandoned, took)
 		if s.ctx.Err() != nil {
-			return nil, &job.UnavailableError{Reason: s.closed}
+			return &job.UnavailableError{Reason: s.closed}
 		}
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 	s.ledger.started(startFailed, took)
 	s.gate.crashed(time.Now(), 0, err.Error())
 	s.crashedLocked(err)
-	return nil, &job.UnavailableError{Reason: "its plugin cannot be started", RetryAfter: s.gate.wait(time.Now()), Passing: !s.gate.quarantined}
+	return &job.UnavailableError{Reason: "its plugin cannot be started", RetryAfter: s.gate.wait(time.Now()), Passing: !s.gate.quarantined}
 }
 
-func (s *supervisor) tryLaunch(ctx context.Context, pause time.Duration) (in *instance, took time.Duration, err error) {
-	if pause > 0 {
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, 0, ctx.Err()
-		}
+// await waits for a pause, or until a reset.
+func (s *supervisor) await(ctx context.Context, pause time.Duration) error {
+	if pause <= 0 {
+		return nil
 	}
+	s.mu.Lock()
+	lifted := s.lifted
+	s.mu.Unlock()
+	over := time.NewTimer(pause)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-lifted:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// begin starts an instance.
+func (s *supervisor) begin(ctx context.Context) (*instance, error) {
 	begun := time.Now()
 	conn, err := s.launcher.start(ctx, s.exe, s.options)
 	if err != nil {
-		return nil, time.Since(begun), err
+		return nil, err
 	}
-	in, err = newInstance(ctx, conn)
+	in, err := newInstance(ctx, conn)
 	if err != nil {
 		conn.enter(StateCrashed, err)
 		conn.kill()
-		return nil, time.Since(begun), conceal(err, conn.options.settled)
+		return nil, conceal(err, conn.options.settled)
 	}
-	took = time.Since(begun)
 	conn.enter(StateReady, nil)
-	in.log.Info("plugin instance started", "pid", conn.child.pid(), "version", conn.info.Version, "took", took)
-	return in, took, nil
+	in.log.Info("plugin instance started", "pid", conn.child.pid(), "version", conn.info.Version, "took", time.Since(begun))
+	return in, nil
 }
 
 // runLocked makes the instance live. A supervisor that closed meanwhile ends

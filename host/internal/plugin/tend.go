@@ -137,8 +137,11 @@ func (s *supervisor) replaceAgedLocked(now time.Time) {
 		s.replaceLocked(in, errAged)
 	}
 	if s.starting == nil {
-		s.dueLocked(in.since.Add(age))
-		s.dueLocked(now.Add(s.gate.wait(now)))
+		due := in.since.Add(age)
+		if held := now.Add(s.gate.wait(now)); held.After(due) {
+			due = held
+		}
+		s.dueLocked(due)
 	}
 }
 

@@ -24,6 +24,9 @@ type Verification struct {
 	Refusal *trust.Refusal `json:"refusal,omitempty"`
 }
 
+// TrustPolicy returns the policy that the plugin in a file goes by.
+func (h *Host) TrustPolicy(file string) trust.Policy { return h.cfg.optionsOf(file).policy() }
+
 // judge decides whether an opened file may run. Once it has proved to be a
 // plugin, the pin is for trust.Lock.Record.
 func (h *Host) judge(exe *executable, policy trust.Policy) (trust.Pin, error) {
@@ -145,16 +148,20 @@ func (h *Host) open(file string) (*executable, error) {
 // reconsider has the follower judge a plugin anew.
 func (h *Host) reconsider(file string) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.reconsiderLocked(file)
+}
+
+func (h *Host) reconsiderLocked(file string) {
 	h.doubted[file] = true
-	h.mu.Unlock()
 	select {
 	case h.stirred <- struct{}{}:
 	default: // it will look anyhow
 	}
 }
 
-// rejudge applies what the operator has decided about trust meanwhile: what
-// was refused is tried again, and what serves may have to go.
+// rejudge applies what the operator has decided about plugins meanwhile: what was
+// refused is tried again, and what serves and is no longer trusted has to go.
 func (f *follower) rejudge() {
 	h := f.h
 	h.mu.Lock()

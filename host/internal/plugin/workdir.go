@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	"geomill/host/internal/job"
 )
@@ -19,6 +20,9 @@ type workDir struct {
 	log  *slog.Logger
 	// litter holds what belonged to no job when tidy last looked.
 	litter map[string]bool
+	// measured holds the ids of jobs whose directories are measured, before and
+	// after the plugin has them: that can take long.
+	measured sync.Map
 }
 
 // newWorkDir makes the directory of an instance.
@@ -42,8 +46,9 @@ func (w *workDir) tidy(runs func(jobID string) bool) {
 	}
 	litter := map[string]bool{}
 	w.each(func(e fs.DirEntry) {
+		_, measured := w.measured.Load(e.Name())
 		switch {
-		case runs(e.Name()):
+		case measured, runs(e.Name()):
 		case w.litter[e.Name()]:
 			w.drop(filepath.Join(w.path, e.Name()))
 		default:

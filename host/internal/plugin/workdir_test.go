@@ -161,3 +161,26 @@ func TestCheckpointOutlivesItsInstance(t *testing.T) {
 		return err == nil && len(left) == 0
 	})
 }
+
+func TestDirectoryThatIsMeasuredIsNoLitter(t *testing.T) {
+	t.Parallel()
+	w := &workDir{path: t.TempDir(), log: quiet()}
+	dir := filepath.Join(w.path, "job")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.measured.Store("job", nil)
+	for range 3 {
+		w.tidy(func(string) bool { return false })
+	}
+	if !exists(dir) {
+		t.Fatal("it is removed")
+	}
+	(&allowance{work: w, job: "job"}).close()
+	for range 2 {
+		w.tidy(func(string) bool { return false })
+	}
+	if exists(dir) {
+		t.Error("it is left")
+	}
+}
