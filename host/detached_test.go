@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"geomill/host"
 	"geomill/host/internal/job"
 )
 
@@ -110,6 +111,15 @@ func (l *lasting) succeeds(s *server, c *web, attempt, steps int, note string) {
 	l.leavesNothing(s)
 }
 
+// listed holds what an operator is shown of the plugin against its one process.
+func (l *lasting) listed(s *server, pid int) {
+	l.t.Helper()
+	p, err := host.NewOperator(s.data()).Plugin(l.t.Context(), "lasting")
+	if err != nil || len(p.Instances) != 1 || p.Instances[0].PID != pid || p.Instances[0].Jobs != 1 || p.Instances[0].MemoryBytes == 0 {
+		l.t.Errorf("the operator is shown %+v, %v", p.Instances, err)
+	}
+}
+
 // leavesNothing looks for files of jobs and instances.
 func (l *lasting) leavesNothing(s *server) {
 	l.t.Helper()
@@ -146,6 +156,7 @@ func TestDetachedJobGoesOnWhenTheHostIsKilled(t *testing.T) {
 		if !lives(pid) {
 			t.Fatal("the process has ended")
 		}
+		l.listed(s, pid)
 	}
 	l.order("4")
 	l.reaches(c, 40)

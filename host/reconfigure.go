@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
 	"sync/atomic"
 
 	"geomill/host/internal/job"
@@ -42,16 +43,30 @@ func (p *parts) reconfigure(ctx context.Context) error {
 		return fmt.Errorf("configuration is left as it was: %w", err)
 	}
 	p.decided.config.Store(&c)
-	before, after := p.config, c
-	before.PluginConfig, before.Processes, after.PluginConfig, after.Processes = nil, nil, nil, nil
-	if !reflect.DeepEqual(before, after) {
-		p.log.Warn("of the changed configuration only plugin-config and processes are in force before the next start")
+	if keys := waiting(p.config, c); len(keys) > 0 {
+		p.log.Warn("some of the changed configuration is in force after the next start only", "keys", strings.Join(keys, ", "))
 	}
 	if err := p.plugins.Reconfigure(ctx); err != nil {
 		return fmt.Errorf("configuration is in force but for: %w", err)
 	}
 	p.log.Info("configuration is in force")
 	return nil
+}
+
+// waiting names the keys that differ and are read at the start of the host only.
+func waiting(before, after Config) (keys []string) {
+	b, a := reflect.ValueOf(before), reflect.ValueOf(after)
+	for i := range b.NumField() {
+		f := b.Type().Field(i)
+		switch f.Name {
+		case "PluginConfig", "Processes", "Trust", "Sandbox":
+			continue
+		}
+		if f.IsExported() && !reflect.DeepEqual(b.Field(i).Interface(), a.Field(i).Interface()) {
+			keys = append(keys, f.Tag.Get("yaml"))
+		}
+	}
+	return keys
 }
 
 // heed reads the configuration again at each signal, until ctx ends.

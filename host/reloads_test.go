@@ -222,7 +222,7 @@ func TestConfigurationIsReadAgainAtAHangup(t *testing.T) {
 	said("configuration is left as it was")
 	c.must(t, 504, "POST", sleep, `{"inputs":{"seconds":0.2}}`)
 	write("processes: {}\ndrain: 9s\n")
-	said("only plugin-config and processes are in force before the next start")
+	said(`after the next start only" keys=drain`)
 	eventually(t, func() error {
 		r, err := c.send("POST", sleep, `{"inputs":{"seconds":0.2}}`)
 		if err == nil && r.StatusCode != 200 {

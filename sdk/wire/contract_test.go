@@ -224,6 +224,30 @@ func TestFilesOutsideTheJobDirectoryAreRefused(t *testing.T) {
 	}
 }
 
+func TestAMissingJobDirectoryIsNotNamedToClients(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "job")
+	session := lie(t, true, func(id string) []*message {
+		return []*message{output(id, 1, "x", fileValue("out/x", 5)), succeeded(id, 2)}
+	})
+	_, err := session.Run(t.Context(), wire.Start{JobID: "1", Dir: dir}, patience, discard{})
+	if err == nil || strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "job directory") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAMessageThatIsTooLargeEndsTheSessionAndIsBlamed(t *testing.T) {
+	t.Parallel()
+	session := lie(t, true, func(id string) []*message {
+		return []*message{output(id, 1, "x", &processv1.Value{Kind: &processv1.Value_Data{Data: make([]byte, wire.MaxMessageBytes+1)}})}
+	})
+	_, err := session.Run(t.Context(), wire.Start{JobID: "1"}, patience, discard{})
+	var lost *wire.LostError
+	if !errors.As(err, &lost) || !errors.Is(err, wire.ErrTooLarge) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestPluginThatClosesTheSessionLosesIt(t *testing.T) {
 	t.Parallel()
 	l := &liar{session: func(s pluginStream) error {

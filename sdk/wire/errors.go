@@ -14,6 +14,10 @@ import (
 // session.
 var ErrClosed = errors.New("session closed by the host")
 
+// ErrTooLarge is in the cause of a LostError when the plugin sent a message of more
+// than MaxMessageBytes.
+var ErrTooLarge = fmt.Errorf("a message of the plugin is larger than %d MiB", MaxMessageBytes>>20)
+
 // LostError ends every job of a session that broke: the plugin crashed, was
 // killed, or closed the stream. The job's own fate is unknown.
 type LostError struct {

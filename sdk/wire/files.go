@@ -39,6 +39,9 @@ func (d *jobDir) open() (*os.Root, error) {
 	}
 	root, err := d.reach(false)
 	if err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pe.Err // where the directory is concerns no client
+		}
 		return nil, fmt.Errorf("open job directory: %w", err)
 	}
 	d.root = root

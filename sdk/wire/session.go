@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"geomill/proto/processv1"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // The shape of the traffic in a session.
@@ -181,6 +184,8 @@ func (s *Session) read() {
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = errors.New("the plugin ended the session")
+			} else if oversize(err) {
+				err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 			}
 			s.end(err)
 			return
@@ -200,6 +205,13 @@ func (s *Session) read() {
 			}
 		}
 	}
+}
+
+// oversize tells by its words that gRPC refused to receive a message: the code is
+// one that plugins may send for reasons of their own.
+func oversize(err error) bool {
+	s, ok := status.FromError(err)
+	return ok && s.Code() == codes.ResourceExhausted && strings.Contains(s.Message(), "larger than max")
 }
 
 func (s *Session) write() {

@@ -187,3 +187,20 @@ func TestACommandThatIsAdvisedIsSafeToPaste(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestTheResultOfACheckIsAWord(t *testing.T) {
+	t.Parallel()
+	for c, want := range map[*host.Check]string{
+		{OK: true, Found: "a", Serving: "a"}: "ok",
+		{OK: true, Found: "a"}:               "ok",
+		{Found: "b", Serving: "a"}:           "differs",
+		{Found: "b"}:                         "differs",
+		{Found: "a", Serving: "a"}:           "untrusted",
+		{Serving: "a"}:                       "unusable",
+		{}:                                   "unusable",
+	} {
+		if got := resultOf(*c); got != want {
+			t.Errorf("%+v: %s, want %s", *c, got, want)
+		}
+	}
+}

@@ -58,15 +58,24 @@ func differing(list []host.Check) error {
 	return fmt.Errorf("%d plugins are not as they should be", n)
 }
 
+// resultOf says in a word what a check has found.
+func resultOf(c host.Check) string {
+	switch {
+	case c.OK:
+		return "ok"
+	case c.Found == "":
+		return "unusable"
+	case c.Found == c.Serving:
+		return "untrusted"
+	}
+	return "differs"
+}
+
 func printChecks(out io.Writer, list []host.Check) error {
 	w := &sheet{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
 	w.row("FILE", "RESULT", "FOUND", "SERVING", "TRUST", "PINNED")
 	for _, c := range list {
-		result := "ok"
-		if !c.OK {
-			result = "differs"
-		}
-		w.row(c.File, result, cutHash(c.Found), cutHash(c.Serving), c.Policy, c.Pinned)
+		w.row(c.File, resultOf(c), cutHash(c.Found), cutHash(c.Serving), c.Policy, c.Pinned)
 	}
 	if err := w.w.Flush(); err != nil {
 		return err

@@ -108,6 +108,18 @@ func TestFilesAreVerified(t *testing.T) {
 	}
 }
 
+func TestAPluginWithoutANameIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	c, _, _ := manage(t, fakePlugins{})
+	_, err := c.Plugin(t.Context(), "")
+	logs := c.Logs(t.Context(), "", 1, false, func(LogLine) error { return nil })
+	for _, err := range []error{err, logs} {
+		if err == nil || !strings.Contains(err.Error(), "geomill plugin list") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestAnOddRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	c, _, _ := manage(t, fakePlugins{})

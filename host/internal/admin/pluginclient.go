@@ -13,6 +13,8 @@ import (
 
 const maxDocument = 64 << 20 // bytes of a JSON answer
 
+var errNoName = errors.New("the name of a plugin is empty: geomill plugin list names those there are")
+
 // Plugins returns what the server knows at a glance of its plugins, sorted by file.
 func (c *Client) Plugins(ctx context.Context) ([]Plugin, error) {
 	var list []Plugin
@@ -23,6 +25,9 @@ func (c *Client) Plugins(ctx context.Context) ([]Plugin, error) {
 // Plugin returns all that the server knows of the plugin in a file.
 func (c *Client) Plugin(ctx context.Context, file string) (Plugin, error) {
 	var p Plugin
+	if file == "" {
+		return p, errNoName
+	}
 	err := c.document(ctx, http.MethodGet, pluginPath(file), nil, &p)
 	return p, err
 }
@@ -53,6 +58,9 @@ func (c *Client) Do(ctx context.Context, command Command) (Outcome, error) {
 // Logs hands the last lines of a plugin's log to take, at most MostLines, and with
 // follow those that come until ctx ends.
 func (c *Client) Logs(ctx context.Context, file string, last int, follow bool, take func(LogLine) error) error {
+	if file == "" {
+		return errNoName
+	}
 	query := url.Values{"last": {strconv.Itoa(last)}, "follow": {strconv.FormatBool(follow)}}
 	return c.stream(ctx, pluginPath(file)+"/logs?"+query.Encode(), mediaLines, func(body io.Reader) error {
 		for d := json.NewDecoder(body); ; {

@@ -62,3 +62,20 @@ func (d *discreetEvents) Progress(percent float64, message string) {
 func (d *discreetEvents) Log(level slog.Level, message string, fields json.RawMessage) {
 	d.Events.Log(level, d.secrets.Hide(message), d.secrets.HideJSON(fields))
 }
+
+// unlocated takes what is the host's own, such as the names of its directories,
+// out of what the client is told of a failure. Programs like to put the paths of
+// their files into their errors.
+func (h *Host) unlocated(err error, a job.Attempt) error {
+	f, ok := err.(*job.Failure)
+	if !ok {
+		return err
+	}
+	hide := h.hider(a)
+	shown := *f
+	shown.Detail, shown.Faults = hide.Replace(f.Detail), slices.Clone(f.Faults)
+	for i := range shown.Faults {
+		shown.Faults[i].Message = hide.Replace(shown.Faults[i].Message)
+	}
+	return &shown
+}

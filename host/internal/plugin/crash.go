@@ -104,7 +104,7 @@ func (h *Host) hider(a job.Attempt) *strings.Replacer {
 	type hidden struct{ text, name string }
 	list := []hidden{
 		{a.Dir, "[job]"}, {a.Checkpoint, "[checkpoint]"}, {filepath.Dir(filepath.Dir(a.Dir)), "[jobs]"},
-		{h.cfg.RunDir, "[run]"}, {h.cfg.Dir, "[plugins]"}, {h.cfg.CacheDir, "[cache]"},
+		{h.cfg.RunDir, "[run]"}, {h.cfg.Dir, "[plugins]"}, {h.cfg.CacheDir, "[cache]"}, {h.cfg.WorkDir, "[work]"},
 	}
 	for _, e := range h.cfg.Env {
 		if name, value, _ := strings.Cut(e, "="); len(value) >= shortestSecret {

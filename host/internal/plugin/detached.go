@@ -329,7 +329,7 @@ func (h *Host) settleDetached(ctx context.Context, d *detachedRun, a, placed job
 		d.await(exitGrace)
 	}
 	if d.alive() {
-		cause = errCutOff
+		cause = cutOff(cause)
 		if d.wedged.Load() {
 			cause = errWedged
 		}
@@ -379,7 +379,7 @@ func (h *Host) comeHome(ctx context.Context, d *detachedRun, a, placed job.Attem
 		out = h.outputs(d.log, d.own, a, values)
 		err = within(a.Process.Policy.Limits, out)
 	} else {
-		err = verdict(ctx, a.Process.ID, d.limits, conceal(err, d.own))
+		err = h.unlocated(verdict(ctx, a.Process.ID, d.limits, conceal(err, d.own)), placed)
 	}
 	if e := a.TakeHome(placed, out); e != nil {
 		if err == nil {

@@ -209,8 +209,12 @@ func ownerOf(fi fs.FileInfo) int {
 	return -1
 }
 
-// reasonOf strips the operation and path from a file system error.
+// reasonOf strips the operation and path from a file system error, and says what
+// to do about it if that is known.
 func reasonOf(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Sprintf("user %d of the service may not: chmod a+rX it and the directories above", os.Geteuid())
+	}
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err.Error()
 	}

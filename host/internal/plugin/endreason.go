@@ -3,6 +3,8 @@ package plugin
 import (
 	"errors"
 	"fmt"
+
+	"geomill/sdk/wire"
 )
 
 // Why an instance stops serving.
@@ -10,6 +12,7 @@ var (
 	errDied     = errors.New("the plugin ended unexpectedly")
 	errMemory   = errors.New("the plugin ran out of memory")
 	errCutOff   = errors.New("the plugin broke off its connection")
+	errOversize = fmt.Errorf("%w: it sent a message of more than %d MiB", errCutOff, wire.MaxMessageBytes>>20)
 	errWedged   = errors.New("the plugin stopped answering and was stopped")
 	errPoisoned = errors.New("the plugin was stopped because another job in it did not end when it was told to")
 	errSpent    = errors.New("the plugin was stopped with its job")
@@ -44,6 +47,14 @@ var endReasons = [...]struct {
 	{errAged, "recycle-age"},       // see Recycle
 	{errSwollen, "recycle-memory"}, // see Recycle
 	{errRetired, "stop"},           // its version is replaced or removed, or the host stops
+}
+
+// cutOff is why an instance stops serving whose session is lost.
+func cutOff(lost error) error {
+	if errors.Is(lost, wire.ErrTooLarge) {
+		return errOversize
+	}
+	return errCutOff
 }
 
 // endReason returns the index in endReasons of the reason why an instance

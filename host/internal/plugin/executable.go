@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"syscall"
@@ -33,6 +34,9 @@ type executable struct {
 // identity seen before, or "".
 func openExecutable(c candidate, uid int, hashOf func(identity) string) (*executable, error) {
 	f, err := os.OpenFile(c.opens(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, &unfit{reason: "cannot be read: " + reasonOf(err)}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open plugin: %w", err)
 	}

@@ -77,7 +77,7 @@ func (h *Host) runIn(ctx context.Context, o *offer, in *instance, a job.Attempt,
 	err = in.takeHome(a, placed, out, err)
 	allowed.close()
 	if err != nil {
-		return nil, err
+		return nil, h.unlocated(err, placed)
 	}
 	return out, nil
 }

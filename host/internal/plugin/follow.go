@@ -29,7 +29,6 @@ type follower struct {
 	pending int
 	ctx     context.Context // of admissions
 	first   bool            // no look has happened yet
-	trouble string          // with the directory, as last logged
 }
 
 // follow looks at the directory now, after events, and regularly, until ctx
@@ -130,10 +129,12 @@ func (f *follower) look() time.Duration {
 
 // complain logs trouble with the directory when it is news.
 func (f *follower) complain(trouble string) {
-	if trouble != f.trouble && trouble != "" {
+	if trouble != "" && trouble != f.h.trouble {
 		f.h.log.Warn("plugins directory cannot be used", "error", trouble)
 	}
-	f.trouble = trouble
+	f.h.mu.Lock()
+	defer f.h.mu.Unlock()
+	f.h.trouble = trouble
 }
 
 func (f *follower) entry(c candidate, now time.Time) *entry {

@@ -106,6 +106,7 @@ type Host struct {
 	entries map[string]*entry // by file name
 	doubted map[string]bool   // those to be judged anew, by file name
 	stirred chan struct{}     // there are some
+	trouble string            // with the directory, which keeps changes in it from being seen
 	scan    bool              // only looks: accepts nothing for others to go by
 	// detached are the detached instances of this host, by job.
 	detached map[string]*instanceRecord

@@ -242,7 +242,7 @@ func (in *instance) serve(wedged <-chan struct{}) error {
 	case <-in.conn.child.exited:
 		return errDied
 	case <-in.session.Done():
-		return errCutOff
+		return cutOff(in.session.Err())
 	case <-wedged:
 		return errWedged
 	}
@@ -279,7 +279,7 @@ func (in *instance) drain(cause error, wedged <-chan struct{}) error {
 		case <-in.conn.child.exited:
 			return errDied
 		case <-in.session.Done():
-			return in.awaitDeath(errCutOff)
+			return in.awaitDeath(cutOff(in.session.Err()))
 		case <-wedged:
 			return errWedged
 		}

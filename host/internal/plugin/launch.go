@@ -168,8 +168,8 @@ func (c *connection) identify(ctx context.Context, protocol goplugin.ClientProto
 	if c.info, err = c.client.Info(ctx); err != nil {
 		return err
 	}
-	if c.info.Name == "" {
-		return errors.New("has no name in its info")
+	if err := named(c.info); err != nil {
+		return err
 	}
 	if err := c.child.exe.keepsTo(c.info); err != nil {
 		return err
@@ -194,7 +194,7 @@ func (c *connection) explainStart(ctx context.Context, err error) error {
 	case garbage != "":
 		return fmt.Errorf("wrote %q to standard output where the plugin handshake belongs%s", garbage, c.lastWords())
 	case errors.Is(context.Cause(ctx), errHandshakeLate):
-		return fmt.Errorf("no plugin handshake within %s%s", c.cfg.HandshakeTimeout, c.lastWords())
+		return fmt.Errorf("no plugin handshake within %s; is it a Geomill plugin?%s", c.cfg.HandshakeTimeout, c.lastWords())
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case len(c.child.handshake.line) == 0:

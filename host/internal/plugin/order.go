@@ -91,7 +91,21 @@ func (h *Host) Reconfigure(ctx context.Context) error {
 		all.Go(func() { errs[i] = h.order(ctx, order{verb: orderRevise, file: file}) })
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	return oneLine(errs)
+}
+
+// oneLine joins errors as a line of a log.
+func oneLine(errs []error) error {
+	var all error
+	for _, err := range errs {
+		switch {
+		case all == nil:
+			all = err
+		case err != nil:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
 }
 
 // order has an order carried out and waits for its end.

@@ -99,6 +99,9 @@ func (h *Host) Plugins() []Status {
 	for _, e := range h.entries {
 		s := e.status(h.launcher.ledgers.of(e.file))
 		s.UID = h.launcher.users.Known(e.file)
+		if h.trouble != "" && s.Reason == "" {
+			s.Reason = "goes on as it is: " + h.trouble
+		}
 		if p := h.keep.of(e.file).Previous; p != nil && p.Hash != s.Hash {
 			s.Previous = p
 		}

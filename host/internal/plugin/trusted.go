@@ -49,14 +49,14 @@ func (h *Host) judge(exe *executable, policy trust.Policy) (trust.Pin, error) {
 func (h *Host) Verify(file string) (Verification, error) {
 	exe, err := h.open(file)
 	if err != nil {
-		return Verification{}, fmt.Errorf("verify plugin %s: %w", file, err)
+		return Verification{}, fmt.Errorf("verify plugin: %w", err)
 	}
 	defer exe.close()
 	v := Verification{File: file, Path: exe.path, Policy: h.cfg.optionsOf(file).policy(), Found: exe.hash, Pins: h.lock.Pins(file)}
 	if _, err := h.judge(exe, v.Policy); err != nil {
 		refusal, ok := errors.AsType[*trust.Refusal](err)
 		if !ok {
-			return v, fmt.Errorf("verify plugin %s: %w", file, err)
+			return v, fmt.Errorf("verify plugin: %w", err)
 		}
 		v.Refusal = refusal
 	}
@@ -104,6 +104,9 @@ func (h *Host) Unpin(file, hash string) ([]trust.Pin, error) {
 	gone, err := h.lock.Forget(file, hash)
 	if err != nil {
 		return nil, fmt.Errorf("unpin plugin %s: %w", file, err)
+	}
+	if len(gone) == 0 {
+		return nil, nil
 	}
 	h.log.Info("plugin unpinned", "plugin", file, "hashes", len(gone))
 	h.reconsider(file)

@@ -143,13 +143,13 @@ func (l *Lock) Pin(plugin, hash string, now time.Time) (Pin, error) {
 
 func (l *Lock) record(plugin string, p Pin) error {
 	if err := errors.Join(checkName(plugin), checkHash(p.Hash)); err != nil {
-		return fmt.Errorf("record plugin: %w", err)
+		return err
 	}
 	pins := slices.Clone(l.pins[plugin])
 	p.Accepted = p.Accepted.UTC().Truncate(time.Second)
 	at := slices.IndexFunc(pins, func(o Pin) bool { return o.Hash == p.Hash })
 	if n := count(pins, Operator); p.How == Operator && n >= maxPinned && (at < 0 || pins[at].How != Operator) {
-		return fmt.Errorf("record plugin: %d contents of %s are pinned already: geomill plugin unpin %s", n, plugin, plugin)
+		return fmt.Errorf("%d contents of %s are pinned already: geomill plugin unpin %s", n, plugin, plugin)
 	}
 	if at < 0 {
 		return l.write(plugin, trim(append(pins, p)))

@@ -32,10 +32,13 @@ func main() {
 	name := filepath.Base(os.Args[0])
 	begin(name)
 	go lifeline()
-	server := wire.NewServer(handler{name})
+	plugins := wire.PluginSet(wire.NewServer(handler{name}))
+	if strings.HasPrefix(name, "rogue") {
+		plugins = rogueSet(name)
+	}
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  wire.Handshake,
-		VersionedPlugins: wire.PluginSet(server),
+		VersionedPlugins: plugins,
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(o, append(wire.GRPCServerOptions(), grpc.ChainStreamInterceptor(sessions))...)...)
 		},
@@ -167,7 +170,7 @@ func (h handler) Configure(_ context.Context, text json.RawMessage, _ wire.Limit
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
 	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
-		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "peek", "brood", "brood-deaf", "helper", "patient", "swell", "cling", "neighbour"} {
+		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "peek", "brood", "brood-deaf", "helper", "patient", "swell", "trespass", "cling", "neighbour"} {
 		list = append(list, describe(id, wire.Policy{}))
 	}
 	list = append(list,
@@ -198,7 +201,8 @@ func (h handler) Processes() []wire.Process {
 		return nil
 	case strings.HasPrefix(h.name, "twin"):
 		return []wire.Process{describe("echo", wire.Policy{}), describe("own-"+h.name, wire.Policy{})}
-	case strings.HasPrefix(h.name, "solo"), strings.HasPrefix(h.name, "grudge"), strings.HasPrefix(h.name, "gated"):
+	case strings.HasPrefix(h.name, "solo"), strings.HasPrefix(h.name, "grudge"), strings.HasPrefix(h.name, "gated"),
+		strings.HasPrefix(h.name, "patient"):
 		return []wire.Process{describe(h.name, wire.Policy{})}
 	}
 	return list
@@ -287,6 +291,8 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		return overuse(ctx, id, s, ev)
 	case "peek":
 		return peek(s)
+	case "trespass":
+		return trespass(s)
 	case "shout":
 		fmt.Fprintln(os.Stderr, "plain words")
 		syscall.Write(2, []byte(`{"@level":"warn","@message":"careful","depth":3}`+"\n"))
