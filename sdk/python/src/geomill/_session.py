@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import collections
 import contextvars
+import functools
 import json
 import logging
+import queue
 import threading
 import time
 import traceback
@@ -22,50 +24,89 @@ from ._values import load, store
 FRAME_BYTES = 512 << 10  # messages that wait travel together until there are this many bytes
 QUEUED_EVENTS = 256  # progress and log messages that may wait
 ACCEPTED_AFTER = 0.02  # seconds until the host is told that a job was taken, unless its end says so
+BUSY = 0.5  # seconds after a message in which the next one is likely
+IDLE_WORKERS = 16  # threads that wait for jobs
 MAX_TEXT = 16 << 10  # characters of a text
 
-_ACCEPTED, _PROGRESS, _LOG, _SUCCEEDED, _FAILED, _CANCELLED = 4, 5, 6, 8, 9, 10  # of PluginMessage
+_ACCEPTED, _PROGRESS, _LOG, _OUTPUT, _SUCCEEDED, _FAILED, _CANCELLED = 4, 5, 6, 7, 8, 9, 10  # of PluginMessage
 _INVALID_INPUT, _BUSY, _NO_SUCH_PROCESS, _PANIC = 1, 2, 3, 4  # of ProblemKind
 
 
 class Outbox:
-    """What waits to be sent. Only progress and log messages are left out, so it is bounded by the jobs."""
+    """What waits to be sent. Only progress and log messages are left out, so it is bounded by the jobs.
+
+    One thread takes. It is woken only when it sleeps and there is something for it, for
+    each time costs as much as a short job.
+    """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._waiting: collections.deque[bytes] = collections.deque()
-        self._urgent = self._closed = False
+        self._quiet: collections.deque[tuple[float, Sender]] = collections.deque()  # jobs that nothing was sent about
+        self._asleep = False
+        self._napping = False  # asleep, but for a moment only
+        self._closed = False
 
-    def put(self, data: bytes, *, may_drop: bool = False, urgent: bool = True) -> bool:
-        """Queues a message; one that is not urgent waits a moment for others."""
-        with self._changed:
+    def put(self, data: bytes, *, may_drop: bool = False) -> bool:
+        """Queues a message; one that may be dropped is when there are too many."""
+        with self._lock:
             if self._closed or may_drop and len(self._waiting) >= QUEUED_EVENTS:
                 return False
-            first = not self._waiting
             self._waiting.append(data)
-            self._urgent = self._urgent or urgent
-            if urgent or first:
-                self._changed.notify()
+            self._rouse()
             return True
+
+    def began(self, sender: Sender) -> None:
+        """Says that a job was taken, unless something else is said about it soon."""
+        with self._lock:
+            self._quiet.append((time.monotonic() + ACCEPTED_AFTER, sender))
+            if not self._napping:
+                self._rouse()
 
     def take(self) -> list[bytes]:
         """Waits for messages; an empty list means that the session is over."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            if not self._urgent:
-                self._changed.wait_for(lambda: self._urgent or self._closed, ACCEPTED_AFTER)
-            frame: list[bytes] = []
-            size = 0
-            while self._waiting and size < FRAME_BYTES:
-                frame.append(self._waiting.popleft())
-                size += len(frame[-1])
-            self._urgent = self._urgent and bool(self._waiting)
-            return frame
+        busy_until = time.monotonic() + BUSY
+        while True:
+            with self._lock:
+                if self._waiting or self._closed:
+                    return self._frame()
+                now = time.monotonic()
+                due = []
+                while self._quiet and self._quiet[0][0] <= now:
+                    due.append(self._quiet.popleft()[1])
+                if not due:
+                    self._napping = bool(self._quiet) or now < busy_until
+                    self._asleep = True
+            if due:
+                for sender in due:
+                    sender.accepted()
+                continue
+            try:
+                self._wake.get(timeout=ACCEPTED_AFTER if self._napping else None)
+            except queue.Empty:
+                with self._lock:
+                    if not self._asleep:  # woken since
+                        self._wake.get()
+                    self._asleep = self._napping = False
 
     def close(self) -> None:
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._rouse()
+
+    def _rouse(self) -> None:
+        if self._asleep:
+            self._asleep = self._napping = False
+            self._wake.put(None)
+
+    def _frame(self) -> list[bytes]:
+        frame: list[bytes] = []
+        size = 0
+        while self._waiting and size < FRAME_BYTES:
+            frame.append(self._waiting.popleft())
+            size += len(frame[-1])
+        return frame
 
 
 class Sender:
@@ -77,14 +118,16 @@ class Sender:
         self._seq = self._dropped = 0
         self._over = False
 
-    def _send(self, kind: int, body: bytes, **how: bool) -> bool:
+    def _send(self, kind: int, body: bytes, may_drop: bool = False) -> bool:
         self._seq += 1
-        now = encode(*zip((1, 2), divmod(time.time_ns(), 10**9)))
-        return self._outbox.put(encode((1, self._id), (2, self._seq), (3, now), (kind, body)), **how)
+        now = () if self._over else ((3, encode(*zip((1, 2), divmod(time.time_ns(), 10**9)))),)
+        return self._outbox.put(encode((1, self._id), (2, self._seq), *now, (kind, body)), may_drop=may_drop)
 
     def accepted(self) -> None:
+        """Says that the job was taken, if nothing else has said so."""
         with self._lock:
-            self._send(_ACCEPTED, b"", urgent=False)
+            if self._seq == 0:
+                self._send(_ACCEPTED, b"")
 
     def progress(self, percent: float, message: str) -> None:
         with self._lock:
@@ -102,10 +145,44 @@ class Sender:
             body = encode((1, rank), (2, message[:MAX_TEXT]), (3, said), (4, self._dropped))
             self._dropped = 0 if self._send(_LOG, body, may_drop=True) else self._dropped + 1
 
+    def output(self, value: bytes) -> None:
+        """Sends an output before the end."""
+        with self._lock:
+            if not self._over:
+                self._send(_OUTPUT, value)
+
     def end(self, kind: int, body: bytes) -> None:
         with self._lock:
             self._over = True
             self._send(kind, body)
+
+
+class Workers:
+    """Threads that jobs run in, kept for the next ones: to start a thread takes as long as a short job."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._idle = 0
+
+    def run(self, task: Callable[[], None]) -> None:
+        """Runs a task at once, in a thread that waits or a new one."""
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+                self._tasks.put(task)
+                return
+        threading.Thread(target=self._work, args=(task,), daemon=True).start()
+
+    def _work(self, task: Callable[[], None]) -> None:
+        while True:
+            task()
+            with self._lock:
+                if self._idle >= IDLE_WORKERS:
+                    return
+                self._idle += 1
+            del task  # and what it holds
+            task = self._tasks.get()
 
 
 def _problem(kind: int, title: str, detail: str = "", faults: bytes = b"", retryable: bool = False) -> tuple[int, bytes]:
@@ -124,6 +201,7 @@ class Jobs:
         self._jobs: dict[str, tuple[Job, Outbox]] = {}
         self._draining = False
         self._outbox: Outbox | None = None
+        self._workers = Workers()
 
     def count(self) -> int:
         with self._changed:
@@ -195,8 +273,8 @@ class Jobs:
                 return
             job = self._job(job_id, start, sender)
             self._jobs[job_id] = job, outbox
-        sender.accepted()
-        threading.Thread(target=self._run, args=(job, process, start, sender), daemon=True).start()
+        outbox.began(sender)
+        self._workers.run(functools.partial(self._run, job, process, start, sender))
 
     def _job(self, job_id: str, start: Message, sender: Sender) -> Job:
         wanted = {o.text(1): o.text(2) for o in start.message(4).messages(1)} if 4 in start else None
