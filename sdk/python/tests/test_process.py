@@ -169,6 +169,24 @@ def test_files_come_and_go_by_path(tmp_path: Any) -> None:
     assert run(upper, text=File(big, "text/plain")).outputs == {"result": b"X" * 300_000}
 
 
+def test_an_output_can_be_sent_before_the_end() -> None:
+    class Both(TypedDict):
+        early: str
+        late: int
+
+    @process
+    def parts(job: Job, name: str) -> Both:
+        job.output("early", "x" * 300_000)
+        with pytest.raises(ValueError, match="no output 'nothing'; there are early, late"):
+            job.output("nothing", 1)
+        with pytest.raises(ValueError, match="was sent before"):
+            job.output("early", "y")
+        return {"late": 2}  # type: ignore[typeddict-item]
+
+    assert run(parts, name="").outputs == {"early": "x" * 300_000, "late": 2}
+    assert run(parts, name="", outputs=["late"]).outputs == {"late": 2}
+
+
 def test_bytes_with_a_media_type_are_sent_as_they_are() -> None:
     @process
     def picture(size: int) -> Annotated[bytes, Describe(media_type="image/png")]:

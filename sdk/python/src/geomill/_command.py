@@ -115,8 +115,14 @@ def _execute(process: Process, job: Job, inputs: dict[str, Any]) -> int:
     logging.basicConfig(handlers=[Handler()], level=logging.INFO, force=True)
     current.set(job)
     kinds = {m.name: m.kind for m in process.outputs}
+    early: dict[str, Any] = {}
+
+    def deliver(name: str, value: Any) -> None:
+        early[process.output(name).name] = value
+
+    job._deliver = deliver
     try:
-        outputs = process.call(job, inputs)
+        outputs = {**process.call(job, inputs), **early}
     except Invalid as wrong:
         for name, pointer, message in wrong.faults:
             print(f"input {name}{pointer}: {message}", file=sys.stderr)

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ._errors import Cancelled
@@ -50,6 +50,8 @@ class Job:
         self._reports, self._directory, self._checkpoint, self._wanted = reports, directory, checkpoint, wanted
         self._ended = threading.Event()
         self._reason = ""
+        self._deliver: Callable[[str, Any], None] = lambda name, value: None
+        self._delivered: set[str] = set()
 
     def progress(self, percent: float, message: str = "") -> None:
         """Tells the client how far the job is, 0 to 100. It may be called often."""
@@ -69,6 +71,17 @@ class Job:
         """Waits, and raises Cancelled as soon as the job is to end."""
         if self._ended.wait(seconds):
             raise Cancelled(self._reason)
+
+    def output(self, name: str, value: Any) -> None:
+        """Sends an output before the job ends; what the function returns need not have it any more.
+
+        A file must be closed, and not be written to afterwards. It raises ValueError
+        for an output that the process has not, or that was sent before.
+        """
+        if name in self._delivered:
+            raise ValueError(f"output {name!r} was sent before")
+        self._deliver(name, value)
+        self._delivered.add(name)
 
     def wants(self, output: str) -> bool:
         """Whether an output was asked for."""

@@ -70,6 +70,13 @@ class Process:
         """Calls the function that the process was made of."""
         return self.function(*args, **kwargs)
 
+    def output(self, name: str) -> Member:
+        """The output of that name; ValueError if there is none."""
+        for m in self.outputs:
+            if m.name == name:
+                return m
+        raise ValueError(f"no output {name!r}; there are " + ", ".join(m.name for m in self.outputs))
+
     def call(self, job: Job, values: dict[str, JSON]) -> dict[str, Any]:
         """Calls the function with inputs as they are in JSON; returns outputs not yet in JSON."""
         raise NotImplementedError

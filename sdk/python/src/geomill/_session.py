@@ -272,6 +272,7 @@ class Jobs:
                 sender.end(*_problem(_NO_SUCH_PROCESS, f"no process {start.text(1)}"))
                 return
             job = self._job(job_id, start, sender)
+            job._deliver = functools.partial(self._deliver, job, process, sender)
             self._jobs[job_id] = job, outbox
         outbox.began(sender)
         self._workers.run(functools.partial(self._run, job, process, start, sender))
@@ -323,4 +324,11 @@ class Jobs:
             raise Invalid.all(faults)
         outputs = process.call(job, values)
         kinds = {m.name: m.kind for m in process.outputs}
-        return [store(job, k, v, kinds[k], self.inline_max) for k, v in outputs.items() if job.wants(k)]
+        left = {k: v for k, v in outputs.items() if job.wants(k) and k not in job._delivered}
+        return [store(job, k, v, kinds[k], self.inline_max) for k, v in left.items()]
+
+    def _deliver(self, job: Job, process: Process, sender: Sender, name: str, value: Any) -> None:
+        """Sends an output before the end."""
+        kind = process.output(name).kind
+        if job.wants(name):
+            sender.output(store(job, name, value, kind, self.inline_max))

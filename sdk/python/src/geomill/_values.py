@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import re
 import shutil
 import stat
 import tempfile
-from typing import Any
+from typing import Any, BinaryIO
 
 from ._codec import Message, encode
+from ._content import copy, is_string
 from ._job import Job
-from ._kinds import Data, File, Kind, Misfit, dump_any, is_text
+from ._kinds import Data, File, Kind, dump_any, is_text
 
 _JSON, _DATA, _FILE, _MEDIA, _ID = 1, 2, 3, 4, 5  # fields of Value
 _COPY = 1 << 20
@@ -51,22 +53,25 @@ def _as_file(job: Job, value: Message, kind: Kind) -> File:
         return File(_path(job, value), media)
     if _DATA in value:
         return File(_spill(job, value.data(_DATA)), media)
-    text = load(job, value, None)
-    if not isinstance(text, str):  # JSON content of its own
-        return File(_spill(job, json.dumps(text).encode()), "application/json")
-    if is_text(kind.media_type):
-        return File(_spill(job, text.encode()), kind.media_type)
-    try:
-        return File(_spill(job, base64.b64decode(text, validate=True)), kind.media_type)
-    except ValueError:
-        raise Misfit("is not base64") from None
+    with open(_path(job, value), "rb") if _FILE in value else io.BytesIO(value.data(_JSON)) as source:
+        if not is_string(source):  # JSON content of its own
+            return File(_path(job, value) if _FILE in value else _spill(job, value.data(_JSON)), "application/json")
+        target, path = _new_input(job)
+        with target:
+            copy(source, target, text=is_text(kind.media_type))
+    return File(path, kind.media_type)
 
 
 def _spill(job: Job, data: bytes) -> str:
-    fd, path = tempfile.mkstemp(dir=job.dir, prefix="input-")
-    with os.fdopen(fd, "wb") as f:
-        f.write(data)
+    target, path = _new_input(job)
+    with target:
+        target.write(data)
     return path
+
+
+def _new_input(job: Job) -> tuple[BinaryIO, str]:
+    fd, path = tempfile.mkstemp(dir=job.dir, prefix="input-")
+    return os.fdopen(fd, "wb"), path
 
 
 def store(job: Job, name: str, value: Any, kind: Kind, inline_max: int) -> bytes:

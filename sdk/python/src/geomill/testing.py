@@ -144,8 +144,11 @@ def _note(result: Result, m: Message, job_dir: str) -> bool:
         result.progress.append((m.message(5).double(1), m.message(5).text(2)))
     elif 6 in m:
         result.log.append(m.message(6).text(2))
+    elif 7 in m:
+        early = m.message(7)
+        result.outputs[early.text(5)] = _content(early, job_dir)
     elif 8 in m:
-        result.outputs = {v.text(5): _content(v, job_dir) for v in m.message(8).messages(1)}
+        result.outputs.update((v.text(5), _content(v, job_dir)) for v in m.message(8).messages(1))
         return True
     elif 9 in m:
         problem = m.message(9).message(1)
