@@ -11,6 +11,9 @@ RACE    := $(if $(shell command -v gcc cc 2>/dev/null),-race)
 # A plugin in Python is tested with the grpcio that this virtual environment has.
 PYTHON  := $(CURDIR)/$(BUILD)/python/bin/python3
 
+# The packages of the plugin in JavaScript.
+NODE    := $(CURDIR)/$(BUILD)/node
+
 .PHONY: help
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +34,8 @@ demo: build ## buffer and overlay real countries, and see what comes back
 	@examples/demo/run.sh $(BUILD)
 
 .PHONY: test
-test: python ## run all tests
-	GEOMILL_TEST_PYTHON=$(PYTHON) go test $(RACE) -timeout 20m ./...
+test: python node ## run all tests
+	GEOMILL_TEST_PYTHON=$(PYTHON) GEOMILL_TEST_NODE=$(NODE) go test $(RACE) -timeout 20m ./...
 	cd examples/go-greeter && go test $(RACE) ./...
 	@if [ -x $(PYTHON) ]; then \
 	  for dir in sdk/python plugins/pygeoapi; do (cd $$dir && $(PYTHON) -m pytest -q && $(PYTHON) -m mypy); done; \
@@ -45,6 +48,12 @@ python:
 	  { python3 -m venv $(BUILD)/python && \
 	    $(BUILD)/python/bin/pip install -q --disable-pip-version-check -r examples/python-hello/requirements.txt -e 'sdk/python[test]' -e 'plugins/pygeoapi[test]' && touch $(BUILD)/python/installed; } \
 	  || { rm -rf $(BUILD)/python; echo "the packages of the Python SDK cannot be had: it will not be tested"; }; fi
+
+.PHONY: node
+node:
+	@if command -v npm >/dev/null && ! [ $(BUILD)/node/package.json -nt examples/node-hello/package.json ]; then \
+	  mkdir -p $(BUILD)/node && cp examples/node-hello/package.json $(BUILD)/node/ && npm install --prefix $(BUILD)/node --silent --no-fund --no-audit \
+	  || { rm -rf $(BUILD)/node; echo "the packages of the plugin in JavaScript cannot be had: it will not be tested"; }; fi
 
 .PHONY: proof
 proof: build $(BUILD)/proof/installed $(BUILD)/proof/pygeoapi/installed ## try the built server with tools that others made

@@ -68,12 +68,18 @@ func TestScripts(t *testing.T) {
 	if !sdk {
 		t.Log("NOT TESTED: plugins of the Python SDK; GEOMILL_TEST_PYTHON names no python3 that has it")
 	}
+	node := os.Getenv("GEOMILL_TEST_NODE")
+	if _, err := os.Stat(filepath.Join(node, "node_modules")); node == "" || err != nil || exec.Command("node", "--version").Run() != nil {
+		t.Log("NOT TESTED: the plugin in JavaScript; GEOMILL_TEST_NODE names no directory with its packages, or there is no node")
+		node = ""
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BUILT", built)
 			e.Setenv("PATH", built+":"+e.Getenv("PATH"))
 			e.Setenv("PYTHON", python)
+			e.Setenv("NODE", node)
 			e.Values[scriptKey{}] = &script{client: &http.Client{Timeout: patience}}
 			root, err := filepath.Abs("../../..")
 			e.Setenv("ROOT", root)
@@ -86,6 +92,8 @@ func TestScripts(t *testing.T) {
 			switch cond {
 			case "grpcio":
 				return python != "", nil
+			case "node":
+				return node != "", nil
 			case "pythonsdk":
 				return sdk, nil
 			case "gdal":
