@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -48,11 +49,11 @@ func (c pluginsCmd) Run(s *streams) error {
 			if proc.Reason == "" {
 				served = append(served, proc.ID)
 			} else {
-				remarks = append(remarks, fmt.Sprintf("%s: process %s: %s", p.File, proc.ID, proc.Reason))
+				remarks = append(remarks, fmt.Sprintf("%s: process %s is not offered: %s", p.File, proc.ID, proc.Reason))
 			}
 		}
-		if p.Reason != "" {
-			remarks = append(remarks, p.File+": "+p.Reason)
+		if remark := p.File + ": " + p.Reason; p.Reason != "" && !slices.Contains(remarks, remark) {
+			remarks = append(remarks, remark)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.12s\t%s\n", p.File, p.State, dash(p.Name), dash(p.Version), dash(p.Hash), dash(strings.Join(served, ", ")))
 	}

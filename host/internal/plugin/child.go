@@ -176,12 +176,12 @@ func (c *child) exec(ctx context.Context) error {
 			return nil
 		}
 		if !errors.Is(err, syscall.ETXTBSY) || try == busyRetries {
-			return explainExec(err)
+			return explainExec(err, c.exe.head())
 		}
 		select {
 		case <-time.After(busyPause):
 		case <-ctx.Done():
-			return explainExec(err)
+			return explainExec(err, c.exe.head())
 		}
 	}
 }
@@ -198,22 +198,6 @@ func (c *child) begin(cmd *exec.Cmd) error {
 	}
 	c.cmd = cmd
 	return nil
-}
-
-func explainExec(err error) error {
-	switch {
-	case errors.Is(err, errKilled):
-		return err
-	case errors.Is(err, syscall.ENOEXEC):
-		return errors.New("not a program for this machine (a script must begin with #! and its interpreter)")
-	case errors.Is(err, syscall.ENOENT):
-		return errors.New("its interpreter, named in the first line of a script or in the program's header, does not exist")
-	case errors.Is(err, syscall.EACCES):
-		return errors.New("the system refuses to execute it (is its file system mounted noexec?)")
-	case errors.Is(err, syscall.ETXTBSY):
-		return errors.New("the file is still open for writing")
-	}
-	return fmt.Errorf("start plugin: %w", err)
 }
 
 func (c *child) readStdout() {

@@ -142,7 +142,7 @@ func joinLater(cmd *exec.Cmd, spec *sandbox.Spec) (*os.File, error) {
 // hint adds to the error of a start that the sandbox may be its cause, if what
 // the system or the plugin said makes that likely.
 func (c *connection) hint(err error) error {
-	if c.child.spec.Off {
+	if c.child.spec.Off || strings.Contains(err.Error(), "plugin-config.") {
 		return err
 	}
 	text := err.Error() + strings.Join(c.child.console.last(consoleLines), "\n")

@@ -198,9 +198,12 @@ func (c *connection) explainStart(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case len(c.child.handshake.line) == 0:
+		if reason := missing(c.child.exe.head(), strings.Join(c.child.console.last(consoleLines), "\n"), c.child.exe.name); reason != "" {
+			return errors.New(reason)
+		}
 		return fmt.Errorf("ended before the plugin handshake (%s); is it a Geomill plugin?%s", c.child.status(), c.lastWords())
 	}
-	return fmt.Errorf("handshake: %w%s", err, c.lastWords())
+	return fmt.Errorf("%w%s", foreignHandshake(err), c.lastWords())
 }
 
 func (c *connection) explainConnect(ctx context.Context, err error) error {
