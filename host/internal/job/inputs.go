@@ -303,8 +303,11 @@ func tooMany(text []byte, limit int) bool {
 // passOn takes over a large spooled input whose schema asks for a type and no
 // more: its first byte decides, and it is copied without being decoded.
 func (in *intake) passOn(id string, r Raw, check inputCheck) (Value, bool, error) {
-	if r.Text != nil || check.binary || in.process.isArray(id) {
+	if r.Text != nil || in.process.isArray(id) {
 		return Value{}, false, nil
+	}
+	if check.binary {
+		return in.passBase64(id, r, check)
 	}
 	var first [1]byte
 	if _, err := r.Section.ReadAt(first[:], 0); err != nil {
