@@ -104,8 +104,13 @@ func checkFormats(id string, in ogc.Input, text json.RawMessage) (v *wire.Value,
 			Encoding  string `json:"contentEncoding"`
 		} `json:"oneOf"`
 	}
-	if json.Unmarshal(in.Schema, &formats) != nil || len(formats.OneOf) == 0 || formats.OneOf[0].MediaType == "" {
+	if json.Unmarshal(in.Schema, &formats) != nil || len(formats.OneOf) == 0 {
 		return nil, nil, false
+	}
+	for _, f := range formats.OneOf {
+		if f.MediaType == "" { // a form of a value, and no format
+			return nil, nil, false
+		}
 	}
 	var c chosen
 	if json.Unmarshal(text, &c) != nil || c.Value == nil {

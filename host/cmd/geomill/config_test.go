@@ -64,7 +64,7 @@ func TestFlagStandsOverEnvironmentOverFileOverDefault(t *testing.T) {
 var every = map[string]string{
 	"listen": "127.0.0.1:7", "plugins": "/p", "data": "/d", "base-url": "https://example.org/mill", "log-format": "json", "log-level": "debug",
 	"max-body": "77", "slots": "7", "queue-limit": "7", "sync-slots": "7", "record-sync": "true", "timeout": "7s", "max-timeout": "7s", "show-stderr": "false", "grace": "7s", "drain": "7s",
-	"plugin-env": "A=b", "compat": "cite10", "sandbox": "off",
+	"plugin-env": "A=b", "compat": "cite10", "sandbox": "off", "plugin-uids": "70000-70009",
 	"trusted-proxies": "10.0.0.0/8", "cors-origins": "https://page.example", "kvp-execute": "true", "forget-removed": "true",
 	"reference-schemes": "https", "reference-allow": "*.example.org", "reference-deny": "10.0.0.0/8", "reference-private": "true",
 	"reference-max-bytes": "77", "reference-timeout": "7s",
