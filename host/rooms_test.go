@@ -54,7 +54,7 @@ var rooms = []room{
 	{path: "host/internal/store/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/plugin/cgroup"},
 	{path: "host/internal/plugin/...", may: []string{"host/internal/job", "sdk/ogc", "sdk/wire"}},
-	{path: "host/internal/plugin/users"},
+	{path: "host/internal/plugin/users", may: []string{"host/internal/plugin/atomicfile"}},
 	{path: "host/internal/plugin/settings", may: []string{"sdk/schema"}},
 	{path: "host/internal/remote/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/callback/...", may: []string{"host/internal/job", "sdk/ogc"}},

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"geomill/host/internal/plugin/atomicfile"
 	"geomill/sdk/wire"
 )
 
@@ -172,22 +173,7 @@ func (c *cache) write() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(c.dir, "."+cacheFile+".*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(c.dir, cacheFile))
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return atomicfile.WriteText(filepath.Join(c.dir, cacheFile), b)
 }
 
 // evict removes the entries that were not used for longest until cacheEntries

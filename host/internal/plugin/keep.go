@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"geomill/host/internal/plugin/atomicfile"
 )
 
 const (
@@ -119,13 +121,7 @@ func (k *keep) change(file string, how func(*keptPlugin)) error {
 	}
 	text, err := json.MarshalIndent(k.doc, "", "  ")
 	if err == nil {
-		err = os.MkdirAll(k.dir, 0o700)
-	}
-	if err == nil {
-		_, err = k.write(k.dir, keepFile, 0o600, func(w io.Writer) error {
-			_, err := w.Write(text)
-			return err
-		})
+		err = atomicfile.WriteText(filepath.Join(k.dir, keepFile), text)
 	}
 	if err != nil {
 		return fmt.Errorf("remember plugin %s: %w", file, err)
@@ -145,21 +141,18 @@ func (k *keep) save(exe *executable, d description) error {
 	}
 	defer exe.close()
 	dir := k.dirOf(exe.name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	if fi, err := os.Stat(filepath.Join(dir, exe.hash)); err != nil || fi.Size() != exe.id.Size {
+	path := filepath.Join(dir, exe.hash)
+	if fi, err := os.Stat(path); err != nil || fi.Size() != exe.id.Size {
 		sum := sha256.New()
-		path, err := k.write(dir, exe.hash, keptMode, func(w io.Writer) error {
+		err := atomicfile.Write(path, keptMode, func(w io.Writer) error {
 			_, err := io.Copy(io.MultiWriter(w, sum), io.NewSectionReader(exe.file, 0, exe.id.Size))
+			if err == nil && hex.EncodeToString(sum.Sum(nil)) != exe.hash {
+				err = errChanged
+			}
 			return err
 		})
 		if err != nil {
 			return err
-		}
-		if hex.EncodeToString(sum.Sum(nil)) != exe.hash {
-			os.Remove(path)
-			return errChanged
 		}
 	}
 	err = k.change(exe.name, func(p *keptPlugin) {
@@ -216,23 +209,6 @@ func (k *keep) forget(file string) error {
 
 func (k *keep) dirOf(file string) string {
 	return filepath.Join(k.dir, url.PathEscape(file)+".d")
-}
-
-// write makes a file by an atomic rename, and returns its path.
-func (k *keep) write(dir, name string, mode fs.FileMode, content func(io.Writer) error) (string, error) {
-	f, err := os.CreateTemp(dir, "."+name+".*.tmp")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, name)
-	err = errors.Join(content(f), f.Chmod(mode), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return path, err
 }
 
 // clone returns another hold on the same opened file.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/plugin/atomicfile"
 	"geomill/sdk/ogc"
 )
 
@@ -51,24 +52,12 @@ func (r *instanceRecord) path() string { return r.Root + recordSuffix }
 func (r *instanceRecord) save() error {
 	b, err := json.Marshal(r)
 	if err == nil {
-		err = writeWhole(r.path(), b)
+		err = atomicfile.WriteText(r.path(), b)
 	}
 	if err != nil {
 		return fmt.Errorf("save record of detached instance: %w", err)
 	}
 	return nil
-}
-
-func writeWhole(path string, b []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }
 
 func readRecord(path string) (*instanceRecord, error) {

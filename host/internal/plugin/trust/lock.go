@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"geomill/host/internal/plugin/atomicfile"
 )
 
 const (
@@ -233,7 +234,7 @@ func (l *Lock) write(plugin string, pins []Pin) error {
 	if l.path != "" {
 		text, err := json.MarshalIndent(document{lockFormat, next}, "", "  ")
 		if err == nil {
-			err = replace(l.path, append(text, '\n'))
+			err = atomicfile.WriteText(l.path, append(text, '\n'))
 		}
 		if err != nil {
 			return fmt.Errorf("write lock file: %w", err)
@@ -241,32 +242,4 @@ func (l *Lock) write(plugin string, pins []Pin) error {
 	}
 	l.pins = next
 	return nil
-}
-
-// replace puts a file in place of another, or of none, so that after a crash
-// there is the one or the other, whole.
-func replace(path string, text []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = bytes.NewReader(text).WriteTo(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
