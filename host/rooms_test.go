@@ -52,6 +52,7 @@ var rooms = []room{
 	},
 	{path: "host/internal/job/jobtest", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/store/...", may: []string{"host/internal/job", "sdk/ogc"}},
+	{path: "host/internal/plugin/atomicfile"},
 	{path: "host/internal/plugin/cgroup"},
 	{path: "host/internal/plugin/...", may: []string{"host/internal/job", "sdk/ogc", "sdk/wire"}},
 	{path: "host/internal/plugin/users", may: []string{"host/internal/plugin/atomicfile"}},
