@@ -111,6 +111,9 @@ func (h *Host) accept(file string, pin trust.Pin, d description, policy trust.Po
 // the settings.
 func (h *Host) interrogate(ctx context.Context, exe *executable, o Options) (description, Options, error) {
 	conn, err := h.launcher.dial(ctx, exe, o)
+	if _, ok := errors.AsType[misfit](err); ok {
+		return description{}, o, err
+	}
 	if err != nil {
 		return description{}, o, passing{err}
 	}

@@ -14,6 +14,12 @@ import (
 	"geomill/host/internal/plugin/sandbox"
 )
 
+// misfit is an error that lies in a file itself: it does not pass until there is
+// another content.
+type misfit struct{ error }
+
+func (m misfit) Unwrap() error { return m.error }
+
 // explainExec says why the system does not execute a file that begins with head,
 // and what to do.
 func explainExec(err error, head []byte) error {
@@ -22,9 +28,9 @@ func explainExec(err error, head []byte) error {
 		return err
 	case errors.Is(err, syscall.ENOEXEC):
 		if system := systemOf(head); system != "" {
-			return fmt.Errorf("is a program for %s, and this machine needs one for %s/%s: build it for that", system, runtime.GOOS, runtime.GOARCH)
+			return misfit{fmt.Errorf("is a program for %s, and this machine needs one for %s/%s: build it for that", system, runtime.GOOS, runtime.GOARCH)}
 		}
-		return errors.New("not a program for this machine (a script must begin with #! and its interpreter)")
+		return misfit{errors.New("not a program for this machine (a script must begin with #! and its interpreter)")}
 	case errors.Is(err, syscall.ENOENT):
 		return noInterpreter(head)
 	case errors.Is(err, syscall.EACCES):
@@ -32,7 +38,7 @@ func explainExec(err error, head []byte) error {
 	case errors.Is(err, syscall.ETXTBSY):
 		return errors.New("the file is still open for writing")
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EINVAL):
-		return errors.New("the program is damaged, perhaps cut off: copy it anew")
+		return misfit{errors.New("the program is damaged, perhaps cut off: copy it anew")}
 	}
 	return fmt.Errorf("start plugin: %w", err)
 }
@@ -45,7 +51,7 @@ func noInterpreter(head []byte) error {
 	}
 	line, _, _ = bytes.Cut(line, []byte("\n"))
 	if bytes.HasSuffix(line, []byte("\r")) {
-		return errors.New("its first line ends with a carriage return, as in a text file of Windows: convert its line ends (dos2unix)")
+		return misfit{errors.New("its first line ends with a carriage return, as in a text file of Windows: convert its line ends (dos2unix)")}
 	}
 	name := sandbox.Interpreter(head, "")
 	return fmt.Errorf("its interpreter %s does not exist: install it, or name another in the first line", name)

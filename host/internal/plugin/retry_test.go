@@ -59,8 +59,11 @@ func TestWhatIsWrongInItselfIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	cfg := quick(t)
 	versioned(t, cfg.Dir, "1.0.0", "2.0.0")
+	place(t, cfg.Dir, "garbage", []byte("no program"), 0o755)
 	b := serve(t, cfg)
-	if s := b.status("chaos"); s.State != StateRefused || !s.Retry.IsZero() {
-		t.Errorf("status: %+v", s)
+	for _, file := range []string{"chaos", "garbage"} {
+		if s := b.status(file); s.State != StateRefused || !s.Retry.IsZero() {
+			t.Errorf("status: %+v", s)
+		}
 	}
 }
