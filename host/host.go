@@ -158,13 +158,19 @@ func assemble(c Config, log *slog.Logger) (_ *parts, err error) {
 // newPlugins makes the part that runs plugins, as the operator has decided; data is
 // the absolute path of the data directory.
 func newPlugins(c Config, data string, decided *decisions, log *slog.Logger) (*plugin.Host, error) {
-	dir := func(name string) string { return filepath.Join(data, name) }
-	return plugin.New(plugin.Config{
-		Dir: c.Plugins, CacheDir: dir("cache"), KeepDir: dir(previousDir), WorkDir: dir(workDir), CheckJSON: api.CheckJSON,
-		Policy: decided.policy, Options: decided.options, Env: c.pluginEnv(os.LookupEnv), StopTimeout: c.Drain, Log: log,
-		HideStderr: !c.ShowStderr, LockFile: dir(trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
-		Users: c.users(), UsersFile: dir(usersFile),
-	})
+	p := c.admission(data, decided, log)
+	p.KeepDir, p.WorkDir, p.CheckJSON = filepath.Join(data, previousDir), filepath.Join(data, workDir), api.CheckJSON
+	p.StopTimeout, p.HideStderr = c.Drain, !c.ShowStderr
+	return plugin.New(p)
+}
+
+// admission is what decides which plugins are admitted, and how they run.
+func (c Config) admission(data string, decided *decisions, log *slog.Logger) plugin.Config {
+	return plugin.Config{
+		Dir: c.Plugins, CacheDir: filepath.Join(data, "cache"), Policy: decided.policy, Options: decided.options, Env: c.pluginEnv(os.LookupEnv),
+		LockFile: filepath.Join(data, trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
+		Users: c.users(), UsersFile: filepath.Join(data, usersFile), Log: log,
+	}
 }
 
 // newAPI makes the part that speaks HTTP; data is the absolute path of the data

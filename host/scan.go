@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"geomill/host/internal/plugin"
@@ -17,11 +16,7 @@ func ScanPlugins(ctx context.Context, c Config, log *slog.Logger) ([]PluginStatu
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	h, err := plugin.New(plugin.Config{
-		Dir: c.Plugins, CacheDir: filepath.Join(data, "cache"), Env: c.pluginEnv(os.LookupEnv), Log: log,
-		Options: c.options, LockFile: filepath.Join(data, trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
-		Users: c.users(), UsersFile: filepath.Join(data, usersFile),
-	})
+	h, err := plugin.New(c.admission(data, decide(c), log))
 	if err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
