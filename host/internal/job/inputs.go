@@ -157,18 +157,24 @@ func (in *intake) input(ctx context.Context, id string, r Raw, given bool) (v Va
 // isArray reports whether the input is given as an array of its occurrences.
 func (p *Process) isArray(id string) bool { return p.Inputs[id].Max() != 1 }
 
+// itemsOf returns the occurrences in a JSON text: the items of a list, or the one
+// value that it is.
+func itemsOf(text []byte) (items []json.RawMessage, isList bool, err error) {
+	if text[0] != '[' {
+		return []json.RawMessage{text}, false, nil
+	}
+	err = json.Unmarshal(text, &items) // into nothing: else it would be decoded into itself
+	return items, true, err
+}
+
 // occurrences checks an input with maxOccurs above one. A single value stands
 // for an array of itself.
 func (in *intake) occurrences(id string, text []byte, check inputCheck) Value {
 	d, pointer := in.process.Inputs[id], "/inputs/"+escape(id)
-	items := []json.RawMessage{text}
-	isList := text[0] == '['
-	if isList {
-		items = nil // else the text would be decoded into itself
-		if err := json.Unmarshal(text, &items); err != nil {
-			in.fault(id, pointer, "is not valid JSON")
-			return Value{}
-		}
+	items, isList, err := itemsOf(text)
+	if err != nil {
+		in.fault(id, pointer, "is not valid JSON")
+		return Value{}
 	}
 	if len(items) < d.Min() || !d.Max().Allows(len(items)) {
 		in.fault(id, pointer, fmt.Sprintf("has %d values; %d to %s are allowed", len(items), d.Min(), d.Max()))

@@ -2,7 +2,6 @@ package job
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,12 +81,10 @@ func (in *intake) stillTakes(id string, text []byte, check inputCheck) {
 		fit("", text)
 		return
 	}
-	items := []json.RawMessage{text}
-	if text[0] == '[' {
-		if err := json.Unmarshal(text, &items); err != nil {
-			in.fault(id, "", "is not valid JSON")
-			return
-		}
+	items, _, err := itemsOf(text)
+	if err != nil {
+		in.fault(id, "", "is not valid JSON")
+		return
 	}
 	if d := in.process.Inputs[id]; len(items) < d.Min() || !d.Max().Allows(len(items)) {
 		in.fault(id, "", fmt.Sprintf("has %d values; %d to %s are allowed now", len(items), d.Min(), d.Max()))
