@@ -30,7 +30,7 @@ func (s *Session) Attach(ctx context.Context, st Start, grace time.Duration, ev 
 	r.seen = seen
 	defer r.dir.close()
 	after := seen.Load()
-	r.box.seq = after
+	r.box.seq, r.box.again = after, true
 	if err := s.join(r); err != nil {
 		return nil, fmt.Errorf("attach to job: %w", err)
 	}
@@ -50,7 +50,7 @@ func Replay(ctx context.Context, dir string, st Start, ev Events, seen *atomic.U
 	r := newRun(nowhere, st, 0, ev)
 	r.seen = seen
 	defer r.dir.close()
-	r.box.seq = seen.Load()
+	r.box.seq, r.box.again = seen.Load(), true
 	var end *processv1.PluginMessage
 	err := readJournal(filepath.Join(dir, JournalFile), func(m *processv1.PluginMessage) bool {
 		r.box.receive(m)

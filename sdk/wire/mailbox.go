@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"geomill/proto/processv1"
@@ -31,6 +33,9 @@ type mailbox struct {
 	values int // outputs received so far, and their inline bytes
 	bytes  int
 	muted  bool // only the end is still of interest
+
+	again  bool   // outputs from before seq come once more: somebody attaches
+	output uint64 // number of the last output received
 }
 
 // post adds a message of this end's own and numbers it. It reports false when
@@ -75,7 +80,7 @@ func (b *mailbox) silent() bool {
 func (b *mailbox) receive(m *processv1.PluginMessage) (wake, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended || (m.GetSeq() != 0 && m.GetSeq() <= b.seq) {
+	if b.ended || m.GetSeq() != 0 && m.GetSeq() <= b.seq && !b.repeats(m) {
 		return false, false
 	}
 	b.seq = max(b.seq, m.GetSeq())
@@ -83,6 +88,7 @@ func (b *mailbox) receive(m *processv1.PluginMessage) (wake, ok bool) {
 	case nil, *processv1.PluginMessage_Accepted:
 		return false, true
 	case *processv1.PluginMessage_Output:
+		b.output = m.GetSeq()
 		b.count(k.Output)
 	case *processv1.PluginMessage_Succeeded:
 		for _, v := range k.Succeeded.GetOutputs() {
@@ -91,6 +97,12 @@ func (b *mailbox) receive(m *processv1.PluginMessage) (wake, ok bool) {
 	}
 	b.put(m)
 	return true, true
+}
+
+// repeats reports whether a message is an output that was handed over before
+// somebody attached to its job, who has not got it yet.
+func (b *mailbox) repeats(m *processv1.PluginMessage) bool {
+	return b.again && m.GetOutput() != nil && m.GetSeq() > b.output
 }
 
 // mute drops what waits and, from now on, everything but the end.
@@ -149,12 +161,13 @@ func (b *mailbox) putLog(m *processv1.PluginMessage) {
 	}
 }
 
-// take appends what waits to list, in the order of its numbers but for the
-// outputs, which come just before the end. It returns the size of what it
-// added, in bytes, roughly.
+// take appends what waits to list, in the order of its numbers: whoever receives
+// it takes none that is lower than one before. It returns the size of what it added,
+// in bytes, roughly.
 func (b *mailbox) take(list []*processv1.PluginMessage) (_ []*processv1.PluginMessage, size int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	from := len(list)
 	if b.accepted != nil {
 		list, size = append(list, b.accepted), messageOverhead
 		b.accepted = nil
@@ -177,7 +190,10 @@ func (b *mailbox) take(list []*processv1.PluginMessage) (_ []*processv1.PluginMe
 		list = append(list, m)
 		size += messageOverhead + inlineSize(m.GetOutput())
 	}
-	b.outputs = nil
+	if len(b.outputs) > 0 {
+		slices.SortStableFunc(list[from:], func(a, b *processv1.PluginMessage) int { return cmp.Compare(a.GetSeq(), b.GetSeq()) })
+		b.outputs = nil
+	}
 	if b.end != nil {
 		list = append(list, b.end)
 		size += endSize(b.end)

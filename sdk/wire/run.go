@@ -159,7 +159,7 @@ func (r *run) deliver() (end *processv1.PluginMessage) {
 			end = m
 		}
 		if r.seen != nil {
-			r.seen.Store(m.GetSeq())
+			r.seen.Store(max(r.seen.Load(), m.GetSeq())) // an output may come once more
 		}
 	}
 	clear(r.list)
