@@ -13,7 +13,6 @@ import (
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin/sandbox"
 	"geomill/host/internal/plugin/trust"
-	"geomill/host/internal/plugin/users"
 	"geomill/host/internal/remote"
 	"geomill/host/internal/store"
 )
@@ -235,15 +234,6 @@ func (c Config) Validate() error {
 	for _, s := range c.Compat {
 		if s != CompatCITE10 && s != CompatPygeoapi {
 			fault("compat", "no switch %q; there are %s and %s", s, CompatCITE10, CompatPygeoapi)
-		}
-	}
-	if _, err := users.ParseRange(c.PluginUIDs); err != nil {
-		fault("plugin-uids", "%v", err)
-	}
-	validateMode(c.Sandbox, func(format string, args ...any) { fault("sandbox", format, args...) })
-	for _, v := range c.PluginEnv {
-		if name, _, _ := strings.Cut(v, "="); name == "" {
-			fault("plugin-env", "%q has no name", v)
 		}
 	}
 	if c.CallbackSecret != "" {

@@ -265,8 +265,12 @@ func (p *parts) await(ctx context.Context, served <-chan error, news News) error
 		select {
 		case <-ready:
 			ready = nil
+			found := p.plugins.Plugins()
+			for _, name := range p.config.strangers(found) {
+				p.log.Warn("plugin-config names a plugin that is not there", "plugin", name)
+			}
 			if news.Found != nil {
-				news.Found(p.plugins.Plugins())
+				news.Found(found)
 			}
 		case err := <-served:
 			return fmt.Errorf("serve: %w", err)

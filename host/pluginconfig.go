@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin"
 	"geomill/host/internal/plugin/sandbox"
+	"geomill/host/internal/plugin/users"
 )
 
 // AllPlugins is the key of Config.PluginConfig for what is not said of a single
@@ -71,8 +73,18 @@ func (c Config) options(file string) plugin.Options {
 	return o
 }
 
-// validatePlugins reports what is out of range, by plugin and key.
+// validatePlugins reports what is wrong with the keys for all plugins, and what is
+// out of range, by plugin and key.
 func (c Config) validatePlugins(fault func(key, format string, args ...any)) {
+	if _, err := users.ParseRange(c.PluginUIDs); err != nil {
+		fault("plugin-uids", "%v", err)
+	}
+	validateMode(c.Sandbox, func(format string, args ...any) { fault("sandbox", format, args...) })
+	for _, v := range c.PluginEnv {
+		if name, _, _ := strings.Cut(v, "="); name == "" {
+			fault("plugin-env", "%q has no name", v)
+		}
+	}
 	for _, file := range slices.Sorted(maps.Keys(c.PluginConfig)) {
 		p := c.PluginConfig[file]
 		at := func(key string) string { return fmt.Sprintf("plugin-config.%s.%s", file, key) }
@@ -100,6 +112,16 @@ func settingsJSON(settings map[string]any) (json.RawMessage, error) {
 		return nil, nil
 	}
 	return json.Marshal(settings)
+}
+
+// strangers returns the names below plugin-config that no plugin has: one may come
+// later, but most often they are misspelt.
+func (c Config) strangers(found []PluginStatus) []string {
+	known := map[string]bool{AllPlugins: true}
+	for _, p := range found {
+		known[p.File] = true
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(c.PluginConfig)), func(name string) bool { return known[name] })
 }
 
 func validateIsolation(i *job.Isolation, fault func(format string, args ...any)) {

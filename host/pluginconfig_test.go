@@ -2,6 +2,7 @@ package host
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,5 +115,13 @@ func TestSettingsAreOfOnePlugin(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
+	}
+}
+
+func TestANameThatNoPluginHasIsNoticed(t *testing.T) {
+	t.Parallel()
+	c := Config{PluginConfig: map[string]PluginConfig{AllPlugins: {}, "raster": {}, "rastr": {}, "buffet": {}}}
+	if got := c.strangers([]PluginStatus{{File: "raster"}, {File: "buffer"}}); !slices.Equal(got, []string{"buffet", "rastr"}) {
+		t.Errorf("%q", got)
 	}
 }
