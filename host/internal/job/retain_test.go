@@ -98,7 +98,7 @@ func (b *bench) left(t *testing.T, want ...job.Job) {
 	poll(t, listed)
 }
 
-func poll(t *testing.T, f func() error) {
+func poll(t testing.TB, f func() error) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

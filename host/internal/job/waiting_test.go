@@ -160,9 +160,7 @@ func TestJobThatWaitsTooLongFailsAndNeverStarts(t *testing.T) {
 			if e := j.Exception; e == nil || e.Title == "" || e.Status != 503 || !strings.Contains(e.Detail, "within the 30ms") || j.Message != e.Detail {
 				t.Errorf("%s: %+v", j.Message, e)
 			}
-			if all, _, err := b.queue.Depth(t.Context(), ""); all != 0 || err != nil {
-				t.Errorf("%d tickets wait, %v", all, err)
-			}
+			b.queueEmpties(t) // after the job has failed, so that a crash between the two loses nothing
 			close(g.open)
 			b.reaches(t, first, ogc.Successful) // it ran longer than it could have waited
 			b.stop()
