@@ -27,7 +27,7 @@ func Attached(file string) error {
 		return err
 	}
 	_, socket, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
-	if os.Getenv(wire.Handshake.MagicCookieKey) != wire.Handshake.MagicCookieValue || socket == "" {
+	if !wire.Started() || socket == "" {
 		return errors.New("this is for geomill run --attach, which starts it itself")
 	}
 	lifeline, err := strconv.Atoi(os.Getenv(wire.LifelineFD))

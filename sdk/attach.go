@@ -10,10 +10,6 @@ import (
 	"sync"
 
 	"geomill/sdk/wire"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
-	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // attachVariable names the environment variable that makes a plugin which was
@@ -49,17 +45,9 @@ func serveAttached(ctx context.Context, h *Handler, out io.Writer) error {
 // serveConn serves a host until it closes its connection. What it tells the plugin
 // to do, such as to take no more jobs, is for this connection only.
 func serveConn(ctx context.Context, h *Handler, conn net.Conn) {
-	server := grpc.NewServer(wire.GRPCServerOptions()...)
+	server := wire.NewGRPCServer(wire.NewServer(h))
 	stop := context.AfterFunc(ctx, server.Stop)
 	defer stop()
-	plugin, ok := wire.PluginSet(wire.NewServer(h))[wire.ProtocolVersion][wire.ServiceName].(*wire.Plugin)
-	if !ok || plugin.GRPCServer(nil, server) != nil {
-		_ = conn.Close()
-		return
-	}
-	healthy := health.NewServer()
-	healthy.SetServingStatus("plugin", grpc_health_v1.HealthCheckResponse_SERVING)
-	grpc_health_v1.RegisterHealthServer(server, healthy)
 	_ = server.Serve(newOneConn(conn)) // ends with the connection
 	server.Stop()
 }

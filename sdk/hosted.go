@@ -9,14 +9,10 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
 	"geomill/sdk/wire"
-
-	goplugin "github.com/hashicorp/go-plugin"
-	"google.golang.org/grpc"
 )
 
 const (
@@ -31,63 +27,41 @@ const (
 )
 
 // serveHost serves the plugin to the host that started this program, and
-// returns when the host has ended the connection for good. go-plugin ignores
-// SIGINT, which a terminal sends to the host and to its plugins alike.
-func serveHost(h *Handler) {
+// returns when the host has ended the connection for good. It ignores SIGINT, which
+// a terminal sends to the host and to its plugins alike.
+func serveHost(h *Handler) error {
 	ballast := make([]byte, ballastBytes)
 	defer runtime.KeepAlive(ballast)
-	stderr := os.Stderr
-	if err := watchLifeline(stderr); err != nil {
-		fmt.Fprintln(stderr, err)
-		os.Exit(exitFailed)
+	if err := watchLifeline(os.Stderr); err != nil {
+		return err
 	}
-	slog.SetDefault(slog.New(hostLog(stderr)))
-	server := wire.NewServer(&ownStreams{Handler: h, stdout: os.Stdout, stderr: stderr})
+	slog.SetDefault(slog.New(hostLog(os.Stderr)))
+	server := wire.NewServer(h)
 	if err := detach(server); err != nil {
-		fmt.Fprintln(stderr, err)
-		os.Exit(exitFailed)
+		return err
 	}
-	var transport *grpc.Server
+	hosted, err := wire.Listen(server)
+	if err != nil {
+		return err
+	}
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM)
-	goplugin.Serve(&goplugin.ServeConfig{
-		HandshakeConfig:  wire.Handshake,
-		VersionedPlugins: wire.PluginSet(server),
-		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
-			transport = grpc.NewServer(append(options, wire.GRPCServerOptions()...)...)
-			go func() {
-				<-terminate
-				terminateJobs(server, transport)
-				os.Exit(exitOK)
-			}()
-			return transport
-		},
-	})
-}
-
-// ownStreams gives processes the standard streams of the program. go-plugin
-// replaces os.Stdout and os.Stderr before it serves, and passes on what is
-// written to them at some later time, when the host cannot tell any more which
-// job wrote it; the host reads the streams themselves too.
-type ownStreams struct {
-	*Handler
-	stdout, stderr *os.File
-	back           sync.Once
-}
-
-// Run implements wire.Handler.
-func (h *ownStreams) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Values, error) {
-	h.back.Do(func() { os.Stdout, os.Stderr = h.stdout, h.stderr })
-	return h.Handler.Run(ctx, s, ev)
+	go func() {
+		<-terminate
+		terminateJobs(server, hosted)
+		os.Exit(exitOK)
+	}()
+	return hosted.Serve(os.Stdout)
 }
 
 // terminateJobs cancels what runs and waits, for a bounded time, until the
 // host has been told.
-func terminateJobs(server *wire.Server, transport *grpc.Server) {
+func terminateJobs(server *wire.Server, hosted *wire.Hosted) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
 	server.Abort(ctx, &wire.Problem{Kind: wire.Busy, Title: "the plugin is busy", Detail: "the instance was told to stop", Retryable: true})
-	wait(flushGrace, transport.GracefulStop)
+	wait(flushGrace, hosted.Stop)
 }
 
 // wait calls f and returns when it has returned, or after the limit.

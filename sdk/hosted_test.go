@@ -19,6 +19,7 @@ import (
 	"geomill/sdk/wire"
 
 	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
 )
 
 // asPlugin makes the test program a plugin.
@@ -53,11 +54,23 @@ func TestMain(m *testing.M) {
 		}))
 }
 
+// stock is what a host of go-plugin's needs to know of the plugin.
+type stock struct {
+	goplugin.NetRPCUnsupportedPlugin
+}
+
+func (stock) GRPCServer(*goplugin.GRPCBroker, *grpc.Server) error { return errors.New("not a plugin") }
+
+func (stock) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, c *grpc.ClientConn) (any, error) {
+	return wire.NewClient(c), nil
+}
+
 // instance is a plugin process that go-plugin started.
 type instance struct {
 	client   *wire.Client
 	cmd      *exec.Cmd
 	gone     func() bool
+	kill     func()
 	lifeline *os.File // the host's end
 	stderr   *lockedBuffer
 }
@@ -72,14 +85,14 @@ func launch(t *testing.T) *instance {
 	i.cmd.Env = append(os.Environ(), asPlugin+"=1", wire.LifelineFD+"=3")
 	i.cmd.ExtraFiles = []*os.File{plugins}
 	p := goplugin.NewClient(&goplugin.ClientConfig{
-		HandshakeConfig:  wire.Handshake,
-		VersionedPlugins: wire.PluginSet(nil),
+		HandshakeConfig:  goplugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue},
+		VersionedPlugins: map[int]goplugin.PluginSet{1: {"process": stock{}}},
 		Cmd:              i.cmd,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		GRPCDialOptions:  wire.GRPCDialOptions(),
 		Stderr:           i.stderr,
 	})
-	i.gone = p.Exited
+	i.gone, i.kill = p.Exited, p.Kill
 	t.Cleanup(func() {
 		_ = host.Close() // ends the plugin
 		eventually(t, "the plugin ends", p.Exited)
@@ -90,7 +103,10 @@ func launch(t *testing.T) *instance {
 	if err != nil {
 		t.Fatalf("start: %v\n%s", err, i.stderr)
 	}
-	dispensed, err := protocol.Dispense(wire.ServiceName)
+	if err := protocol.Ping(); err != nil {
+		t.Error(err)
+	}
+	dispensed, err := protocol.Dispense("process")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,6 +157,26 @@ func TestServesAHost(t *testing.T) {
 	var p *wire.Problem
 	if _, err := i.run(t, "nothing", events{}); !errors.As(err, &p) || p.Kind != wire.NoSuchProcess {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestIsEndedByGoPlugin(t *testing.T) {
+	t.Parallel()
+	i := launch(t)
+	i.kill() // asks first
+	eventually(t, "the plugin ends", i.gone)
+	if code := i.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d\n%s", code, i.stderr)
+	}
+}
+
+func TestRefusesAHostThatWantsTLS(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), asPlugin+"=1", wire.CookieKey+"="+wire.CookieValue, "PLUGIN_CLIENT_CERT=x")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "TLS") {
+		t.Errorf("%v, %q", err, out)
 	}
 }
 

@@ -19,8 +19,11 @@ func Serve(plugin Plugin, processes ...Process) {
 		fmt.Fprintf(os.Stderr, "plugin %s cannot be served:\n%v\n", plugin.Name, err)
 		os.Exit(exitFailed)
 	}
-	if os.Getenv(wire.Handshake.MagicCookieKey) == wire.Handshake.MagicCookieValue {
-		serveHost(h)
+	if wire.Started() {
+		if err := serveHost(h); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailed)
+		}
 		os.Exit(exitOK)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)

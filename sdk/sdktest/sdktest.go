@@ -207,14 +207,7 @@ func (r *run) configure(client *wire.Client) error {
 func connect(t testing.TB, h wire.Handler) *wire.Client {
 	t.Helper()
 	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer(wire.GRPCServerOptions()...)
-	plugin, ok := wire.PluginSet(wire.NewServer(h))[wire.ProtocolVersion][wire.ServiceName].(*wire.Plugin)
-	if !ok {
-		t.Fatal("sdktest: no plugin in the plugin set")
-	}
-	if err := plugin.GRPCServer(nil, server); err != nil {
-		t.Fatalf("sdktest: %v", err)
-	}
+	server := wire.NewGRPCServer(wire.NewServer(h))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {

@@ -85,7 +85,8 @@ func serve(tb testing.TB, h wire.Handler) (*wire.Server, *grpc.ClientConn) {
 	tb.Helper()
 	server := wire.NewServer(h)
 	conn := serveWith(tb, func(s *grpc.Server) error {
-		return wire.PluginSet(server)[wire.ProtocolVersion][wire.ServiceName].(*wire.Plugin).GRPCServer(nil, s)
+		server.Register(s)
+		return nil
 	})
 	return server, conn
 }
@@ -226,10 +227,7 @@ func serveChild(socket string) error {
 		return err
 	}
 	h := &handler{run: map[string]runFunc{"echo": echo, "copy": copyFiles, "heap": heap}}
-	s := grpc.NewServer(wire.GRPCServerOptions()...)
-	if err := wire.PluginSet(wire.NewServer(h))[wire.ProtocolVersion][wire.ServiceName].(*wire.Plugin).GRPCServer(nil, s); err != nil {
-		return err
-	}
+	s := wire.NewGRPCServer(wire.NewServer(h))
 	s.RegisterService(&unaryService, h)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(listener) }()

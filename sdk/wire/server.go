@@ -50,7 +50,8 @@ func (s *Server) InFlight() int {
 	return s.inFlight
 }
 
-func (s *Server) register(r grpc.ServiceRegistrar) {
+// Register registers both services of the contract.
+func (s *Server) Register(r grpc.ServiceRegistrar) {
 	processv1.RegisterControlServiceServer(r, &control{server: s})
 	processv1.RegisterProcessServiceServer(r, &processes{server: s})
 }
@@ -228,3 +229,8 @@ func panicked(act string, err *error) {
 		*err = status.Error(codes.Internal, text(fmt.Sprintf("%s: panic: %v", act, p), maxProblemText))
 	}
 }
+
+var (
+	_ processv1.ControlServiceServer = (*control)(nil)
+	_ processv1.ProcessServiceServer = (*processes)(nil)
+)

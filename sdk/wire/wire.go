@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"geomill/sdk/ogc"
-
-	goplugin "github.com/hashicorp/go-plugin"
 )
 
 // What both ends agree on.
@@ -43,13 +41,12 @@ const (
 	InlineMaxBytes = 256 << 10
 )
 
-// Handshake is the go-plugin handshake. The cookie is a courtesy to whoever
-// starts a plugin by hand, not a secret.
-var Handshake = goplugin.HandshakeConfig{
-	ProtocolVersion:  ProtocolVersion,
-	MagicCookieKey:   "GEOMILL_PLUGIN",
-	MagicCookieValue: "b1c0fd1e6a0f4a7ab35f6d3c9a4e52e7",
-}
+// The cookie of the go-plugin handshake, an environment variable: a courtesy to
+// whoever starts a plugin by hand, not a secret.
+const (
+	CookieKey   = "GEOMILL_PLUGIN"
+	CookieValue = "b1c0fd1e6a0f4a7ab35f6d3c9a4e52e7"
+)
 
 // Info identifies a plugin.
 type Info struct {

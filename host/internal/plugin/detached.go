@@ -128,7 +128,7 @@ func (d *detachedRun) launch(ctx context.Context, a job.Attempt) error {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.HandshakeTimeout+d.cfg.ConnectTimeout)
 	defer cancel()
 	env := []string{
-		wire.Handshake.MagicCookieKey + "=" + wire.Handshake.MagicCookieValue,
+		wire.CookieKey + "=" + wire.CookieValue,
 		fmt.Sprintf("PLUGIN_PROTOCOL_VERSIONS=%d", wire.ProtocolVersion), "PLUGIN_UNIX_SOCKET_DIR=" + d.Dir,
 	}
 	if err := d.child.prepare(env, d.Dir); err != nil {

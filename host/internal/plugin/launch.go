@@ -104,8 +104,8 @@ func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*conne
 	c.synced = []*stream{stdout, stderr}
 	c.child.console.log = journal.Said(log)
 	c.plugin = goplugin.NewClient(&goplugin.ClientConfig{
-		HandshakeConfig:  wire.Handshake,
-		VersionedPlugins: wire.PluginSet(nil),
+		HandshakeConfig:  handshakeConfig,
+		VersionedPlugins: pluginSets,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		GRPCDialOptions:  append(wire.GRPCDialOptions(), grpc.WithContextDialer(c.child.dial), grpc.WithChainStreamInterceptor(c.dialed.note)),
 		Logger:           newHCLogger(log, slog.LevelDebug),

@@ -81,7 +81,7 @@ func (p *probe) launch(l limits) (*instance, error) {
 		Path: "/proc/self/fd/" + strconv.Itoa(executableFD),
 		Args: []string{p.Path},
 		Env: append(p.environment(home),
-			wire.Handshake.MagicCookieKey+"="+wire.Handshake.MagicCookieValue,
+			wire.CookieKey+"="+wire.CookieValue,
 			"PLUGIN_PROTOCOL_VERSIONS="+l.versions,
 			"PLUGIN_UNIX_SOCKET_DIR="+in.sockets,
 			wire.LifelineFD+"="+strconv.Itoa(lifelineFD),

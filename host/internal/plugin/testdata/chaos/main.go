@@ -32,13 +32,15 @@ func main() {
 	name := filepath.Base(os.Args[0])
 	begin(name)
 	go lifeline()
-	plugins := wire.PluginSet(wire.NewServer(handler{name}))
+	var plugin goplugin.Plugin = &stock{server: wire.NewServer(handler{name})}
 	if strings.HasPrefix(name, "rogue") {
-		plugins = rogueSet(name)
+		plugin = newRogue(name)
 	}
 	goplugin.Serve(&goplugin.ServeConfig{
-		HandshakeConfig:  wire.Handshake,
-		VersionedPlugins: plugins,
+		HandshakeConfig: goplugin.HandshakeConfig{
+			ProtocolVersion: wire.ProtocolVersion, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue,
+		},
+		Plugins: goplugin.PluginSet{wire.ServiceName: plugin},
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(o, append(wire.GRPCServerOptions(), grpc.ChainStreamInterceptor(sessions))...)...)
 		},
@@ -47,6 +49,21 @@ func main() {
 	if strings.HasPrefix(name, "stubborn") {
 		select {}
 	}
+}
+
+// stock is a plugin as go-plugin's own users write them, other than those of the SDK.
+type stock struct {
+	goplugin.NetRPCUnsupportedPlugin
+	server *wire.Server
+}
+
+func (s *stock) GRPCServer(_ *goplugin.GRPCBroker, r *grpc.Server) error {
+	s.server.Register(r)
+	return nil
+}
+
+func (s *stock) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.New("a plugin is no host")
 }
 
 // begin misbehaves before the handshake.

@@ -23,10 +23,10 @@ type rogue struct {
 	lie string
 }
 
-// rogueSet is the plugin in place of the honest ones.
-func rogueSet(name string) map[int]goplugin.PluginSet {
+// newRogue is the plugin in place of the honest ones.
+func newRogue(name string) *rogue {
 	_, lie, _ := strings.Cut(name, "-")
-	return map[int]goplugin.PluginSet{wire.ProtocolVersion: {wire.ServiceName: &rogue{lie: lie}}}
+	return &rogue{lie: lie}
 }
 
 func (r *rogue) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {

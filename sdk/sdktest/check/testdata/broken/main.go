@@ -37,7 +37,7 @@ func is(names ...string) bool {
 }
 
 func main() {
-	if os.Getenv(wire.Handshake.MagicCookieKey) != wire.Handshake.MagicCookieValue {
+	if !wire.Started() {
 		os.Exit(byHand())
 	}
 	p := newPlugin()
