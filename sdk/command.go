@@ -35,7 +35,8 @@ By hand:
   run [--settings FILE] [PROCESS] FILE
                         run a process with the inputs in FILE, a JSON object
                         (- reads standard input), and print its outputs as JSON;
-                        the other FILE is a JSON object of the plugin's settings
+                        the other FILE is a JSON object of the plugin's settings;
+                        what their schemas say is for a host to check: geomill run
   version               print name and version
   help                  print this text
 
@@ -131,7 +132,7 @@ func (c command) execute(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	inputs, err := c.handler.Inputs(id, given)
+	inputs, err := c.handler.Inputs(nil, id, given)
 	if err != nil {
 		return err
 	}
@@ -146,7 +147,7 @@ func (c command) execute(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	outputs, wrong := c.handler.Outputs(id, sent)
+	outputs, wrong := c.handler.Outputs(nil, id, sent)
 	document := make(map[string]any, len(outputs))
 	for id, v := range outputs {
 		if document[id], err = printable(v); err != nil {

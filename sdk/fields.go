@@ -8,12 +8,12 @@ import (
 	"strings"
 
 	"geomill/sdk/ogc"
-	"geomill/sdk/schema"
+	"geomill/sdk/schema/derive"
 )
 
 // field is one input or output of a typed process.
 type field struct {
-	schema.Property
+	derive.Property
 	kind      fieldKind
 	mediaType string   // contentMediaType of a file or of bytes
 	formats   []string // several contentMediaTypes of a file; the first is mediaType
@@ -32,7 +32,7 @@ const (
 )
 
 func fieldsOf(t reflect.Type) ([]field, error) {
-	properties, err := schema.Derive(t)
+	properties, err := derive.Properties(t)
 	if err != nil {
 		return nil, err
 	}

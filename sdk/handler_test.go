@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"geomill/sdk/ogc"
+	"geomill/sdk/schema"
+	"geomill/sdk/schema/decode"
 	"geomill/sdk/wire"
 )
 
@@ -64,6 +66,21 @@ func TestInputsAreCheckedAsByAHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bySchema := func(text, value json.RawMessage) ([]ogc.Fault, error) {
+		s, err := schema.Compile(text)
+		if err != nil {
+			return nil, err
+		}
+		v, err := decode.JSON(value)
+		if err != nil {
+			return nil, err
+		}
+		var faults []ogc.Fault
+		for _, f := range s.Validate(v) {
+			faults = append(faults, ogc.Fault{Pointer: f.Pointer, Message: f.Message})
+		}
+		return faults, nil
+	}
 	tests := []struct{ inputs, want string }{
 		{`{"two":[1,2],"any":[1,2,3],"bytes":"AQI="}`, ""},
 		{`{"two":[1,2,3]}`, "two has 3 values; 0 to 2 are allowed"},
@@ -77,7 +94,7 @@ func TestInputsAreCheckedAsByAHost(t *testing.T) {
 		if err := json.Unmarshal([]byte(tt.inputs), &given); err != nil {
 			t.Fatal(err)
 		}
-		values, err := h.Inputs("p", given)
+		values, err := h.Inputs(bySchema, "p", given)
 		switch {
 		case err == nil && tt.want == "":
 			if string(values.Get("bytes").Data) != "\x01\x02" {

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,13 +30,11 @@ const (
 // returns when the host has ended the connection for good. It ignores SIGINT, which
 // a terminal sends to the host and to its plugins alike.
 func serveHost(h *Handler) error {
-	ballast := make([]byte, ballastBytes)
-	defer runtime.KeepAlive(ballast)
 	if err := watchLifeline(os.Stderr); err != nil {
 		return err
 	}
 	slog.SetDefault(slog.New(hostLog(os.Stderr)))
-	server := wire.NewServer(h)
+	server := wire.NewServer(&steady{Handler: h})
 	if err := detach(server); err != nil {
 		return err
 	}
@@ -53,6 +51,22 @@ func serveHost(h *Handler) error {
 		os.Exit(exitOK)
 	}()
 	return hosted.Serve(os.Stdout)
+}
+
+// steady is a handler with the ballast, which comes with its second job: it starts a
+// collection, which an instance with one job would wait for in vain.
+type steady struct {
+	*Handler
+	jobs    atomic.Int64
+	ballast atomic.Pointer[[ballastBytes]byte]
+}
+
+// Run implements wire.Handler.
+func (s *steady) Run(ctx context.Context, start wire.Start, ev wire.Events) (wire.Values, error) {
+	if s.jobs.Add(1) == 2 {
+		s.ballast.Store(new([ballastBytes]byte))
+	}
+	return s.Handler.Run(ctx, start, ev)
 }
 
 // terminateJobs cancels what runs and waits, for a bounded time, until the

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"geomill/sdk/ogc"
-	"geomill/sdk/schema"
+	"geomill/sdk/schema/decode"
 	"geomill/sdk/wire"
 )
 
@@ -80,7 +80,7 @@ func decodeInput(job *Job, f *field, v Value, into reflect.Value) error {
 
 // plainIntegers writes integral numbers without fraction and exponent.
 func plainIntegers(text []byte) ([]byte, error) {
-	v, err := schema.Decode(text)
+	v, err := decode.JSON(text)
 	if err != nil {
 		return nil, err
 	}

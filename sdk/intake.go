@@ -9,15 +9,20 @@ import (
 	"slices"
 
 	"geomill/sdk/ogc"
-	"geomill/sdk/schema"
 	"geomill/sdk/wire"
 )
 
-// Inputs checks the inputs of a process as a host does, where there is none:
-// for the run command and for tests. Values are plain, without the standard's
-// wrapping; files are inputs that are taken as they are. Its error is a *wire.Problem
-// with every fault.
-func (h *Handler) Inputs(processID string, given map[string]json.RawMessage, files ...wire.Named) (wire.Values, error) {
+// Check tells the faults of a value by its schema; its error is one of the schema.
+// This package has none of its own: what checks schemas takes its time to be set up at
+// each start of a program, and a host has checked inputs and settings when it
+// hands them over.
+type Check func(schema, value json.RawMessage) ([]ogc.Fault, error)
+
+// Inputs checks the inputs of a process as a host does, where there is none: for
+// tests, and for the run command, which does without schemas (a nil Check). Values are
+// plain, without the standard's wrapping; files are inputs that are taken as they are.
+// Its error is a *wire.Problem with every fault.
+func (h *Handler) Inputs(check Check, processID string, given map[string]json.RawMessage, files ...wire.Named) (wire.Values, error) {
 	p, ok := h.processes[processID]
 	if !ok {
 		return nil, &wire.Problem{Kind: wire.NoSuchProcess, Title: "no such process",
@@ -36,7 +41,7 @@ func (h *Handler) Inputs(processID string, given map[string]json.RawMessage, fil
 			continue
 		}
 		in := p.description.Inputs[id]
-		v, found, err := checkInput(id, in, given[id])
+		v, found, err := check.input(id, in, given[id])
 		if err != nil {
 			return nil, fmt.Errorf("input %s: %w", id, err)
 		}
@@ -51,16 +56,12 @@ func (h *Handler) Inputs(processID string, given map[string]json.RawMessage, fil
 	return values, nil
 }
 
-// checkInput returns the value of an input, nil if it has none, or its faults.
-// The error is one of its description.
-func checkInput(id string, in ogc.Input, text json.RawMessage) (*wire.Value, []ogc.Fault, error) {
+// input returns the value of an input, nil if it has none, or its faults. The
+// error is one of its description.
+func (check Check) input(id string, in ogc.Input, text json.RawMessage) (*wire.Value, []ogc.Fault, error) {
 	var keywords struct {
 		Default         json.RawMessage `json:"default"`
 		ContentEncoding string          `json:"contentEncoding"`
-	}
-	compiled, err := schema.Compile(in.Schema)
-	if err != nil {
-		return nil, nil, err
 	}
 	_ = json.Unmarshal(in.Schema, &keywords) // of a boolean schema there are none
 	if text == nil {
@@ -92,7 +93,11 @@ func checkInput(id string, in ogc.Input, text json.RawMessage) (*wire.Value, []o
 		if many {
 			at = fmt.Sprintf("/%d", i)
 		}
-		faults = append(faults, check(id, at, compiled, each)...)
+		found, err := check.value(id, at, in.Schema, each)
+		if err != nil {
+			return nil, nil, err
+		}
+		faults = append(faults, found...)
 	}
 	if len(faults) > 0 {
 		return nil, faults, nil
@@ -106,7 +111,7 @@ func checkInput(id string, in ogc.Input, text json.RawMessage) (*wire.Value, []o
 // Outputs takes the outputs of a process as they came over the wire. Its error
 // lists those that are not as the description says: a mistake of the process,
 // which hosts do not look for. The outputs are returned all the same.
-func (h *Handler) Outputs(processID string, values wire.Values) (map[string]Value, error) {
+func (h *Handler) Outputs(check Check, processID string, values wire.Values) (map[string]Value, error) {
 	p := h.processes[processID]
 	outputs := make(map[string]Value, len(values))
 	var wrong []error
@@ -116,51 +121,55 @@ func (h *Handler) Outputs(processID string, values wire.Values) (map[string]Valu
 		if !v.IsJSON() {
 			continue
 		}
-		s, err := schema.Compile(p.description.Outputs[id].Schema)
+		text, err := v.JSON()
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("output %s: %w", id, err))
 			continue
 		}
-		text, err := v.JSON()
+		faults, err := check.output(id, p.description.Outputs[id], text)
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("output %s: %w", id, err))
 		}
-		for _, f := range checkOutput(id, p.description.Outputs[id], s, text) {
+		for _, f := range faults {
 			wrong = append(wrong, fmt.Errorf("output %s%s %s", id, f.Pointer, f.Message))
 		}
 	}
 	return outputs, errors.Join(wrong...)
 }
 
-// checkOutput checks a value, or each of an output that may have several.
-func checkOutput(id string, out ogc.Output, s *schema.Schema, text json.RawMessage) []ogc.Fault {
+// output checks a value, or each of an output that may have several.
+func (check Check) output(id string, out ogc.Output, text json.RawMessage) ([]ogc.Fault, error) {
 	if out.Max() == 1 {
-		return check(id, "", s, text)
+		return check.value(id, "", out.Schema, text)
 	}
 	var values []json.RawMessage
 	if err := json.Unmarshal(text, &values); err != nil {
-		return []ogc.Fault{{Input: id, Message: "must be an array of its values"}}
+		return []ogc.Fault{{Input: id, Message: "must be an array of its values"}}, nil
 	}
 	if n := len(values); n < out.Min() || !out.Max().Allows(n) {
-		return []ogc.Fault{{Input: id, Message: fmt.Sprintf("has %d values; it may have %d to %s", n, out.Min(), out.Max())}}
+		return []ogc.Fault{{Input: id, Message: fmt.Sprintf("has %d values; it may have %d to %s", n, out.Min(), out.Max())}}, nil
 	}
 	var faults []ogc.Fault
 	for i, value := range values {
-		faults = append(faults, check(id, fmt.Sprintf("/%d", i), s, value)...)
+		found, err := check.value(id, fmt.Sprintf("/%d", i), out.Schema, value)
+		if err != nil {
+			return nil, err
+		}
+		faults = append(faults, found...)
 	}
-	return faults
+	return faults, nil
 }
 
-func check(id, at string, s *schema.Schema, text json.RawMessage) []ogc.Fault {
-	v, err := schema.Decode(text)
-	if err != nil {
-		return []ogc.Fault{{Input: id, Pointer: at, Message: err.Error()}}
+// value checks what is at a pointer of an input or output.
+func (check Check) value(id, at string, schema, text json.RawMessage) ([]ogc.Fault, error) {
+	if check == nil {
+		return nil, nil
 	}
-	var faults []ogc.Fault
-	for _, f := range s.Validate(v) {
-		faults = append(faults, ogc.Fault{Input: id, Pointer: at + f.Pointer, Message: f.Message})
+	faults, err := check(schema, text)
+	for i := range faults {
+		faults[i].Input, faults[i].Pointer = id, at+faults[i].Pointer
 	}
-	return faults
+	return faults, err
 }
 
 // binary decodes a base64 string, as it crosses from a host.

@@ -85,7 +85,7 @@ type Process struct {
 
 // New makes a process of a function. I and O are structs: each field of I is
 // an input and each field of O an output, named by its json tag. The rules for
-// types and tags are those of schema.Derive; a field of type File is a value
+// types and tags are those of derive.Properties; a field of type File is a value
 // that is large or not JSON, []byte a small one. Fields that are pointers, have
 // a default or are tagged omitempty or omitzero are optional; optional outputs
 // are left out while empty.

@@ -49,7 +49,7 @@ func (s *Secret) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// JSONSchema implements schema.Describer.
+// JSONSchema implements derive.Describer.
 func (Secret) JSONSchema() json.RawMessage {
 	return json.RawMessage(`{"type":"string","format":"password","writeOnly":true}`)
 }

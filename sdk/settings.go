@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	"geomill/sdk/ogc"
-	"geomill/sdk/schema"
+	"geomill/sdk/schema/decode"
+	"geomill/sdk/schema/derive"
 	"geomill/sdk/wire"
 )
 
@@ -43,7 +46,7 @@ type Configurable interface {
 }
 
 func (s *Settings[T]) describe() (json.RawMessage, error) {
-	properties, err := schema.Derive(reflect.TypeFor[T]())
+	properties, err := derive.Properties(reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +68,7 @@ func (s *Settings[T]) describe() (json.RawMessage, error) {
 }
 
 // titled is the schema of a property with its title and description.
-func titled(p schema.Property) (json.RawMessage, error) {
+func titled(p derive.Property) (json.RawMessage, error) {
 	if p.Title == "" && p.Description == "" {
 		return p.Schema, nil
 	}
@@ -99,27 +102,22 @@ func (s *Settings[T]) configure(settings json.RawMessage) error {
 	return nil
 }
 
-// configure checks settings, fills in their defaults and hands them over. It
-// returns what is wrong with them.
+// configure hands settings over, with their defaults, and returns what is wrong
+// with them as far as Go's types tell; a host has checked them by their schema.
 func (h *Handler) configure(settings json.RawMessage) []ogc.Fault {
 	if len(settings) == 0 {
 		settings = json.RawMessage(`{}`)
 	}
-	v, err := schema.Decode(settings)
+	v, err := decode.JSON(settings)
 	if err != nil {
 		return []ogc.Fault{{Message: err.Error()}}
 	}
-	compiled, err := schema.Compile(h.info.SettingsSchema)
-	if err != nil {
-		return []ogc.Fault{{Message: "cannot be checked: " + err.Error()}}
+	var declared shape
+	if err := json.Unmarshal(h.info.SettingsSchema, &declared); err != nil {
+		return []ogc.Fault{{Message: "cannot be filled in: " + err.Error()}}
 	}
-	v = compiled.Fill(v)
-	var found []ogc.Fault
-	for _, f := range compiled.Validate(v) {
-		found = append(found, ogc.Fault{Pointer: f.Pointer, Message: f.Message})
-	}
-	if len(found) > 0 {
-		return found
+	if faults := declared.fill("", v); len(faults) > 0 {
+		return faults
 	}
 	text, err := json.Marshal(withPlainIntegers(v))
 	if err == nil {
@@ -131,15 +129,64 @@ func (h *Handler) configure(settings json.RawMessage) []ogc.Fault {
 	return settingFaults(err)
 }
 
+// shape is what the derived schema of a value says of its members.
+type shape struct {
+	Default    json.RawMessage  `json:"default"`
+	Properties map[string]shape `json:"properties"`
+	Required   []string         `json:"required"`
+	Additional json.RawMessage  `json:"additionalProperties"`
+	Items      *shape           `json:"items"`
+}
+
+// fill gives members that are missing their defaults, and returns those that are
+// missing without one, or that there are not. at is the pointer to v.
+func (s shape) fill(at string, v any) []ogc.Fault {
+	var found []ogc.Fault
+	switch v := v.(type) {
+	case map[string]any:
+		for name, member := range s.Properties {
+			if _, given := v[name]; !given && member.Default != nil {
+				v[name], _ = decode.JSON(member.Default) // derived, hence JSON
+			}
+		}
+		for _, name := range s.Required {
+			if _, given := v[name]; !given {
+				found = append(found, ogc.Fault{Pointer: at + pointer(name), Message: "is required"})
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			member, known := s.Properties[name]
+			if !known && string(s.Additional) == "false" {
+				found = append(found, ogc.Fault{Pointer: at + pointer(name), Message: "is not a known member"})
+			}
+			if !known {
+				_ = json.Unmarshal(s.Additional, &member) // of false and true there is nothing
+			}
+			found = append(found, member.fill(at+pointer(name), v[name])...)
+		}
+	case []any:
+		for i := range v {
+			if s.Items != nil {
+				found = append(found, s.Items.fill(fmt.Sprintf("%s/%d", at, i), v[i])...)
+			}
+		}
+	}
+	return found
+}
+
+// pointer is the JSON pointer to a member.
+func pointer(name string) string {
+	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
 // settingFaults says where in the settings an error is.
 func settingFaults(err error) []ogc.Fault {
 	found := faults(err)
 	if len(found) == 0 {
 		return []ogc.Fault{{Message: err.Error()}}
 	}
-	escape := strings.NewReplacer("~", "~0", "/", "~1")
 	for i, f := range found {
-		found[i] = ogc.Fault{Pointer: "/" + escape.Replace(f.Input) + f.Pointer, Message: f.Message}
+		found[i] = ogc.Fault{Pointer: pointer(f.Input) + f.Pointer, Message: f.Message}
 	}
 	return found
 }

@@ -98,10 +98,11 @@ func TestWrongSettingsAreAllNamed(t *testing.T) {
 		want     []ogc.Fault
 	}{
 		{``, []ogc.Fault{{Pointer: "/key", Message: "is required"}}},
-		{`{"key":"short","zoom":21,"more":1}`, []ogc.Fault{
-			{Pointer: "/key", Message: "must have at least 8 characters, not 5"},
+		{`{"more":1,"servers":[{"url":"http://a"},{"name":"b","a/b":1}]}`, []ogc.Fault{
+			{Pointer: "/key", Message: "is required"},
 			{Pointer: "/more", Message: "is not a known member"},
-			{Pointer: "/zoom", Message: "must be at most 20"}}},
+			{Pointer: "/servers/1/url", Message: "is required"},
+			{Pointer: "/servers/1/a~1b", Message: "is not a known member"}}},
 		{`{"key":"open-sesame","style":"dark","zoom":16,"servers":[{"url":"http://a"},{"url":"http://b"},{"url":"http://c"}]}`, []ogc.Fault{
 			{Pointer: "/style", Message: "has no tiles above zoom 15"},
 			{Pointer: "/servers/2", Message: "is one too many"}}},

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"geomill/sdk"
-	"geomill/sdk/schema"
+	"geomill/sdk/schema/derive"
 	"geomill/sdk/sdktest"
 	"geomill/sdk/wire"
 )
@@ -45,7 +45,7 @@ func TestSpeaksGerman(t *testing.T) {
 		reflect.TypeFor[Inputs]():  german.Inputs,
 		reflect.TypeFor[Outputs](): german.Outputs,
 	} {
-		properties, err := schema.Derive(of)
+		properties, err := derive.Properties(of)
 		if err != nil || len(said) != len(properties) {
 			t.Errorf("%s has %d translations for %d fields (%v)", of, len(said), len(properties), err)
 		}

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"geomill/sdk/schema/decode"
 )
 
 // maxInlined limits how many schemas the inlining of references makes of one.
@@ -34,7 +36,7 @@ type downgrade struct {
 }
 
 func (d *downgrade) text(raw json.RawMessage) (json.RawMessage, error) {
-	doc, err := Decode(raw)
+	doc, err := decode.JSON(raw)
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"geomill/sdk/schema/decode"
+
 	"github.com/getkin/kin-openapi/openapi3"
 	"pgregory.net/rapid"
 )
@@ -118,7 +120,7 @@ func TestReferencesThatMultiplyAreCut(t *testing.T) {
 // schemas for empty ones unless there is one more keyword in them.
 func load(t rapid.TB, text json.RawMessage) *openapi3.Schema {
 	t.Helper()
-	doc, err := Decode(text)
+	doc, err := decode.JSON(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +144,7 @@ func load(t rapid.TB, text json.RawMessage) *openapi3.Schema {
 // keywordsOf lists the keywords of a schema and of all within it.
 func keywordsOf(t rapid.TB, text json.RawMessage) map[string]bool {
 	t.Helper()
-	doc, err := Decode(text)
+	doc, err := decode.JSON(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"geomill/sdk/schema/decode"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -15,7 +17,7 @@ func compiled(t *testing.T, schema, value string) (*Schema, any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := Decode(json.RawMessage(value))
+	v, err := decode.JSON(json.RawMessage(value))
 	if err != nil {
 		t.Fatal(err)
 	}

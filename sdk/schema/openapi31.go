@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"geomill/sdk/schema/decode"
 )
 
 // OpenAPI31 returns a schema as components of an OpenAPI 3.1 document, whose
@@ -15,7 +17,7 @@ import (
 // follows at, and the schema itself by "". References go to where schemas are
 // put; those to well-known ones start with wellKnownAt (see WellKnown).
 func OpenAPI31(raw json.RawMessage, at, wellKnownAt string) (map[string]json.RawMessage, error) {
-	doc, err := Decode(raw)
+	doc, err := decode.JSON(raw)
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}

@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"strings"
 
+	"geomill/sdk/schema/decode"
+
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -41,7 +43,7 @@ func Compile(raw json.RawMessage) (s *Schema, err error) {
 	if len(raw) > MaxBytes {
 		return nil, fmt.Errorf("schema has %d bytes; at most %d are allowed", len(raw), MaxBytes)
 	}
-	doc, err := Decode(raw)
+	doc, err := decode.JSON(raw)
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}

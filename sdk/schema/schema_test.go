@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"geomill/sdk/schema/decode"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -18,9 +20,9 @@ func compile(t testing.TB, text string) *Schema {
 	return s
 }
 
-func decode(t testing.TB, text string) any {
+func decoded(t testing.TB, text string) any {
 	t.Helper()
-	v, err := Decode([]byte(text))
+	v, err := decode.JSON([]byte(text))
 	if err != nil {
 		t.Fatalf("decode %s: %v", text, err)
 	}
@@ -83,7 +85,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.schema+" "+tt.value, func(t *testing.T) {
 			t.Parallel()
-			got := compile(t, tt.schema).Validate(decode(t, tt.value))
+			got := compile(t, tt.schema).Validate(decoded(t, tt.value))
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Errorf("faults (-want +got):\n%s", d)
 			}
@@ -107,7 +109,7 @@ func TestFaultsAreBounded(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, v := compile(t, tt.schema), decode(t, tt.value)
+			s, v := compile(t, tt.schema), decoded(t, tt.value)
 			if n := len(s.Validate(v)); n != tt.want {
 				t.Errorf("%d faults, want %d", n, tt.want)
 			}
@@ -117,7 +119,7 @@ func TestFaultsAreBounded(t *testing.T) {
 
 func TestMemoryForFaultsDoesNotGrowWithTheValue(t *testing.T) {
 	s := compile(t, `{"items":{"type":"string"}}`)
-	v := decode(t, "["+strings.Repeat("1,", 1<<18)+"1]")
+	v := decoded(t, "["+strings.Repeat("1,", 1<<18)+"1]")
 	if n := testing.AllocsPerRun(1, func() { s.Validate(v) }); n > 1000 {
 		t.Errorf("%v allocations", n)
 	}
@@ -157,7 +159,7 @@ func TestBoundedKeywordsKeepTheirMeaning(t *testing.T) {
 		{`{"$ref":"#/$defs/l","$defs":{"l":{"items":{"$ref":"#/$defs/l"},"type":"array"}}}`, `[[],[[1]]]`, false},
 	}
 	for _, tt := range tests {
-		if got := len(compile(t, tt.schema).Validate(decode(t, tt.value))) == 0; got != tt.valid {
+		if got := len(compile(t, tt.schema).Validate(decoded(t, tt.value))) == 0; got != tt.valid {
 			t.Errorf("%s against %s: valid is %v", tt.value, tt.schema, got)
 		}
 	}
@@ -242,7 +244,7 @@ func ExampleSchema_Validate() {
 	if err != nil {
 		panic(err)
 	}
-	v, err := Decode([]byte(`{"times":0}`))
+	v, err := decode.JSON([]byte(`{"times":0}`))
 	if err != nil {
 		panic(err)
 	}
@@ -257,7 +259,7 @@ func ExampleSchema_Validate() {
 func BenchmarkValidateSmallValue(b *testing.B) {
 	s := compile(b, `{"type":"string","minLength":1}`)
 	for b.Loop() {
-		v, err := Decode([]byte(`"hi there2"`))
+		v, err := decode.JSON([]byte(`"hi there2"`))
 		if err != nil || s.Validate(v) != nil {
 			b.Fatal("refused")
 		}
@@ -270,4 +272,22 @@ func BenchmarkCompile(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func FuzzValidate(f *testing.F) {
+	for _, seed := range []string{`{"a":1}`, `[1,-2.5e3,"x"]`, `""`, `0.3`, `{"b":{"c":[null]}}`} {
+		f.Add([]byte(seed))
+	}
+	s := compile(f, `{"multipleOf":0.5,"minLength":1,"items":{"minimum":1,"type":"number"},"additionalProperties":{"enum":[1,"a"]}}`)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		v, err := decode.JSON(raw)
+		if err != nil {
+			return
+		}
+		for _, fault := range s.Validate(v) {
+			if fault.Message == "" || strings.Contains(fault.Message, location) {
+				t.Fatalf("%q: fault %+v", raw, fault)
+			}
+		}
+	})
 }

@@ -4,6 +4,8 @@ import (
 	"embed"
 	"fmt"
 	"strings"
+
+	"geomill/sdk/schema/decode"
 )
 
 // The schemas that others are known by their URLs: GeoJSON (RFC 7946) and the
@@ -90,7 +92,7 @@ func wellKnownDoc(name string) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read well-known schema: %w", err)
 	}
-	return Decode(text)
+	return decode.JSON(text)
 }
 
 // library is the loader of the compiler: it has the well-known schemas and

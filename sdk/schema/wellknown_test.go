@@ -34,7 +34,7 @@ func TestWellKnownReferencesNeedNoNetwork(t *testing.T) {
 		{box, `{"bbox":[1,2,3,4],"crs":"not a URI"}`, false},
 	} {
 		s := compile(t, `{"$ref":"`+c.url+`"}`)
-		if faults := s.Validate(decode(t, c.value)); len(faults) == 0 != c.valid {
+		if faults := s.Validate(decoded(t, c.value)); len(faults) == 0 != c.valid {
 			t.Errorf("%s: %s gives %v", c.url, c.value, faults)
 		}
 	}
@@ -55,7 +55,7 @@ func TestFormatsThatStandAloneMeanTheirSchemas(t *testing.T) {
 		{`{"type":"string","format":"epsg-code"}`, `"x"`, true},
 		{`{"type":"string","format":"http://www.opengis.net/def/format/ogcapi-processes/0/cql2-text-filter"}`, `"x"`, true},
 	} {
-		if faults := compile(t, c.schema).Validate(decode(t, c.value)); len(faults) == 0 != c.valid {
+		if faults := compile(t, c.schema).Validate(decoded(t, c.value)); len(faults) == 0 != c.valid {
 			t.Errorf("%s: %s gives %v", c.schema, c.value, faults)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"geomill/sdk"
+	"geomill/sdk/sdktest/check"
 	"geomill/sdk/wire"
 
 	"google.golang.org/grpc"
@@ -127,7 +128,7 @@ func Run(t testing.TB, p sdk.Process, inputs any, options ...Option) *Result {
 		t.Fatalf("sdktest: %v", err)
 	}
 	client := connect(t, h)
-	if r.result.Err = r.configure(client); r.result.Err != nil {
+	if r.result.Err = r.configure(client, h.Info().SettingsSchema); r.result.Err != nil {
 		return r.result
 	}
 	list, err := client.Processes(t.Context())
@@ -135,6 +136,9 @@ func Run(t testing.TB, p sdk.Process, inputs any, options ...Option) *Result {
 		t.Fatalf("sdktest: %d processes, %v", len(list), err)
 	}
 	description := list[0].Description
+	if err := check.Description(description); err != nil {
+		t.Fatalf("sdktest: %v", err)
+	}
 	given, err := encode(inputs)
 	if err != nil {
 		t.Fatalf("sdktest: inputs: %v", err)
@@ -143,7 +147,7 @@ func Run(t testing.TB, p sdk.Process, inputs any, options ...Option) *Result {
 	if err := r.placeFiles(); err != nil {
 		t.Fatalf("sdktest: inputs: %v", err)
 	}
-	r.start.Inputs, r.result.Err = h.Inputs(description.ID, given, r.files...)
+	r.start.Inputs, r.result.Err = h.Inputs(check.Schema, description.ID, given, r.files...)
 	if r.result.Err != nil {
 		return r.result
 	}
@@ -154,7 +158,7 @@ func Run(t testing.TB, p sdk.Process, inputs any, options ...Option) *Result {
 	defer session.Close()
 	outputs, err := session.Run(r.ctx, r.start, grace, r)
 	r.result.Err = err
-	r.result.Outputs, err = h.Outputs(description.ID, outputs)
+	r.result.Outputs, err = h.Outputs(check.Schema, description.ID, outputs)
 	if err != nil {
 		t.Errorf("sdktest: outputs are not as described:\n%v", err)
 	}
@@ -187,14 +191,21 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// configure makes the settings, if there are any.
-func (r *run) configure(client *wire.Client) error {
+// configure checks the settings and makes them, if there are any.
+func (r *run) configure(client *wire.Client, schema json.RawMessage) error {
 	if r.settings == nil {
 		return nil
 	}
 	settings, err := json.Marshal(r.values)
 	if err != nil {
 		return fmt.Errorf("settings: %w", err)
+	}
+	faults, err := check.Schema(schema, settings)
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	if len(faults) > 0 {
+		return &wire.Problem{Kind: wire.InvalidInput, Title: "the settings are not valid", Detail: faults[0].Pointer + " " + faults[0].Message, Faults: faults}
 	}
 	problems, err := client.Configure(r.ctx, settings, wire.Limits{})
 	if err == nil && len(problems) > 0 {

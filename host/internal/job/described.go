@@ -11,6 +11,7 @@ import (
 
 	"geomill/sdk/ogc"
 	"geomill/sdk/schema"
+	"geomill/sdk/schema/decode"
 )
 
 // defaultLanguage is that of descriptions which do not name theirs.
@@ -176,7 +177,7 @@ func (p *Process) Admits(input string, value json.RawMessage) bool {
 	if !ok {
 		return false
 	}
-	v, err := schema.Decode(value)
+	v, err := decode.JSON(value)
 	return err == nil && len(check.schema.Validate(v)) == 0
 }
 

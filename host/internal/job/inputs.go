@@ -17,6 +17,7 @@ import (
 
 	"geomill/sdk/ogc"
 	"geomill/sdk/schema"
+	"geomill/sdk/schema/decode"
 )
 
 const (
@@ -279,7 +280,7 @@ func (c inputCheck) validate(text []byte) []schema.Fault {
 	if len(text) > largeInput && tooMany(text, maxValues) {
 		return []schema.Fault{{Message: fmt.Sprintf("has more than %d JSON values, which is too much to be checked", maxValues)}}
 	}
-	v, err := schema.Decode(text)
+	v, err := decode.JSON(text)
 	if err != nil {
 		return []schema.Fault{{Message: err.Error()}}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"geomill/sdk/ogc"
 	"geomill/sdk/schema"
+	"geomill/sdk/schema/decode"
 )
 
 // Isolation says how instances are shared between jobs.
@@ -131,7 +132,7 @@ func checkInput(id string, in ogc.Input) (inputCheck, error) {
 	if err != nil {
 		return inputCheck{}, err
 	}
-	doc, err := schema.Decode(in.Schema)
+	doc, err := decode.JSON(in.Schema)
 	if err != nil {
 		return inputCheck{}, err
 	}

@@ -16,15 +16,18 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// BenchmarkStartRatio compares, in turns, the start of an instance (from exec to
-// a configured plugin), with and without its sandbox, to that of a program that
+// BenchmarkStartRatio compares, in turns, the start of an instance of hello-world
+// (from exec to a configured plugin), with and without its sandbox, to that of a program that
 // serves gRPC and nothing else (from exec to the answer to its first call).
 func BenchmarkStartRatio(b *testing.B) {
-	l, exe := launch(b, "chaos")
-	raw := filepath.Join(scratch, "raw")
-	if out, err := exec.Command("go", "build", "-o", raw, "./testdata/raw").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
+	build := func(to, what string) {
+		if out, err := exec.Command("go", "build", "-o", to, what).CombinedOutput(); err != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
 	}
+	raw := filepath.Join(scratch, "raw")
+	build(raw, "./testdata/raw")
+	l, exe := launchFrom(b, func(dir string) { build(dir+"/hello-world", "geomill/plugins/hello-world") })
 	instance := func(mode sandbox.Mode) func() func() {
 		return func() func() {
 			conn, err := l.start(b.Context(), exe, Options{Sandbox: mode})

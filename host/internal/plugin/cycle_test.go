@@ -17,12 +17,18 @@ import (
 // launch prepares an executable and a launcher for starts without a host.
 func launch(t testing.TB, name string) (*launcher, *executable) {
 	t.Helper()
+	return launchFrom(t, func(dir string) { install(t, dir, name, "") })
+}
+
+// launchFrom is launch for the one plugin that put puts into a directory.
+func launchFrom(t testing.TB, put func(dir string)) (*launcher, *executable) {
+	t.Helper()
 	cfg := quick(t)
 	cfg.Log = quiet()
 	if err := cfg.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	install(t, cfg.Dir, name, "")
+	put(cfg.Dir)
 	dir, err := openRunDir(cfg.RunDir, quiet())
 	if err != nil {
 		t.Fatal(err)

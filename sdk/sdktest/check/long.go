@@ -30,7 +30,7 @@ func (p *probe) long() (*process, wire.Values, error) {
 		if !ok {
 			continue
 		}
-		values, err := proc.handler.Inputs(proc.id(), inputs)
+		values, err := proc.handler.Inputs(Schema, proc.id(), inputs)
 		if err != nil && p.Long[proc.id()] != nil {
 			return nil, nil, fmt.Errorf("--long for process %s: %w", proc.id(), err)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"geomill/sdk/schema"
+	"geomill/sdk/schema/decode"
 )
 
 // errNotMade says that no value was found that a schema accepts.
@@ -36,7 +37,7 @@ func made(text json.RawMessage) (json.RawMessage, error) {
 		if err != nil {
 			continue
 		}
-		if decoded, err := schema.Decode(b); err == nil && len(compiled.Validate(decoded)) == 0 {
+		if decoded, err := decode.JSON(b); err == nil && len(compiled.Validate(decoded)) == 0 {
 			return b, nil
 		}
 	}

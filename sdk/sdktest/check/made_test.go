@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"geomill/sdk/schema"
+	"geomill/sdk/schema/decode"
 )
 
 func TestValuesAreMadeOfSchemas(t *testing.T) {
@@ -52,7 +53,7 @@ func TestValuesAreMadeOfSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := schema.Decode(value)
+		v, err := decode.JSON(value)
 		if faults := s.Validate(v); err != nil || len(faults) > 0 {
 			t.Errorf("%s: %s: %v %v", name, value, err, faults)
 		}

@@ -25,7 +25,7 @@ func (r *run) examine() error {
 		}
 		values = append(values, wire.Named{ID: w.GetId(), Value: v})
 	}
-	_, err := r.process.handler.Outputs(r.process.id(), values)
+	_, err := r.process.handler.Outputs(Schema, r.process.id(), values)
 	return err
 }
 

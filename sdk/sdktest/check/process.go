@@ -13,7 +13,6 @@ import (
 	"geomill/proto/processv1"
 	"geomill/sdk"
 	"geomill/sdk/ogc"
-	"geomill/sdk/schema"
 	"geomill/sdk/wire"
 )
 
@@ -46,15 +45,8 @@ func readProcesses(listed *processv1.ListProcessesResponse) []*process {
 
 // prepare checks what any host needs of a description.
 func (p *process) prepare() (err error) {
-	for id, in := range p.description.Inputs {
-		if _, err := schema.Compile(in.Schema); err != nil {
-			return fmt.Errorf("input %s: %w", id, err)
-		}
-	}
-	for id, out := range p.description.Outputs {
-		if _, err := schema.Compile(out.Schema); err != nil {
-			return fmt.Errorf("output %s: %w", id, err)
-		}
+	if err := Description(p.description); err != nil {
+		return err
 	}
 	p.handler, err = sdk.NewHandler(sdk.Plugin{Name: "check", Version: "0.0.0"},
 		sdk.Raw(p.description, func(*sdk.Job, map[string]sdk.Value) (map[string]sdk.Value, error) { return nil, nil }))
@@ -70,7 +62,7 @@ func (p *process) sample(given map[string]map[string]json.RawMessage) {
 			return
 		}
 	}
-	p.inputs, p.noInput = p.handler.Inputs(p.id(), inputs)
+	p.inputs, p.noInput = p.handler.Inputs(Schema, p.id(), inputs)
 	var wrong *wire.Problem
 	if errors.As(p.noInput, &wrong) && len(wrong.Faults) > 0 {
 		f := wrong.Faults[0]

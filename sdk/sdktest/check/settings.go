@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"geomill/sdk/schema"
+	"geomill/sdk/schema/decode"
 )
 
 // settings returns what a host would hand over: what was given with the
@@ -15,13 +16,13 @@ func settings(text, given json.RawMessage) json.RawMessage {
 	}
 	if given == nil {
 		given = json.RawMessage(`{}`)
-		if v, err := schema.Decode(given); err == nil && len(s.Validate(s.Fill(v))) > 0 {
+		if v, err := decode.JSON(given); err == nil && len(s.Validate(s.Fill(v))) > 0 {
 			if value, err := made(text); err == nil {
 				given = value
 			}
 		}
 	}
-	v, err := schema.Decode(given)
+	v, err := decode.JSON(given)
 	if err != nil {
 		return given
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"geomill/sdk/schema"
+	"geomill/sdk/schema/decode"
 )
 
 // MaxBytes limits the settings of one plugin, secrets included.
@@ -67,7 +68,7 @@ func Resolve(declared, raw json.RawMessage, from Source) (*Settings, error) {
 	if len(raw) == 0 {
 		raw = json.RawMessage(`{}`)
 	}
-	v, err := schema.Decode(raw)
+	v, err := decode.JSON(raw)
 	if err != nil {
 		return nil, &Error{[]Fault{{"", err.Error()}}}
 	}

@@ -1,4 +1,5 @@
-package schema
+// Package decode reads JSON that anybody may have written, within limits.
+package decode
 
 import (
 	"bytes"
@@ -9,7 +10,7 @@ import (
 	"strconv"
 )
 
-// Limits of Decode.
+// Limits of JSON.
 const (
 	// MaxDepth is how deep arrays and objects may nest.
 	MaxDepth = 1000
@@ -18,9 +19,9 @@ const (
 	MaxDigits = 400
 )
 
-// Decode reads exactly one JSON value: objects as map[string]any, arrays as
+// JSON reads exactly one JSON value: objects as map[string]any, arrays as
 // []any, numbers as json.Number. Its errors are fit for a client.
-func Decode(raw []byte) (any, error) {
+func JSON(raw []byte) (any, error) {
 	numbers, err := scan(raw)
 	if err != nil {
 		return nil, err

@@ -1,9 +1,11 @@
-package schema
+// Package derive makes JSON Schemas of Go types. It checks types and tags, but does
+// not compile what it makes: plugins derive their schemas at each start, and whoever
+// reads them compiles them.
+package derive
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -12,7 +14,7 @@ import (
 	"github.com/invopop/jsonschema"
 )
 
-// Property is one member of a struct type, as Derive finds it.
+// Property is one member of a struct type, as Properties finds it.
 type Property struct {
 	// Name is the name of the JSON member.
 	Name string
@@ -27,7 +29,7 @@ type Property struct {
 	Field reflect.StructField
 }
 
-// Describer is a type that knows its own schema. Derive uses it for values and
+// Describer is a type that knows its own schema. Properties uses it for values and
 // pointers of the type.
 type Describer interface {
 	// JSONSchema returns an object with the keywords of the schema. It is
@@ -35,7 +37,7 @@ type Describer interface {
 	JSONSchema() json.RawMessage
 }
 
-// Derive returns the members of the struct type t, or of what t points to, in
+// Properties returns the members of the struct type t, or of what t points to, in
 // the order of its fields. Names and options come from the json tags. A
 // jsonschema tag adds keywords, separated by commas (a comma of its own is
 // written \\,):
@@ -49,7 +51,7 @@ type Describer interface {
 // that contain themselves, or that JSON has no form for, are errors, as are
 // tags that would have no effect. A nil slice, map or pointer that is not
 // omitted is null in JSON, which its schema does not admit.
-func Derive(t reflect.Type) ([]Property, error) {
+func Properties(t reflect.Type) ([]Property, error) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -98,33 +100,8 @@ func property(f member, s *jsonschema.Schema, required bool) (Property, error) {
 	if bytes.Equal(text, []byte("true")) {
 		text = []byte("{}") // the standard's schema is an object
 	}
-	compiled, err := Compile(text)
-	if err != nil {
-		return Property{}, err
-	}
-	if s.Default != nil {
-		if err := compiled.admits(s.Default); err != nil {
-			return Property{}, fmt.Errorf("default: %w", err)
-		}
-	}
 	p.Schema = text
 	return p, nil
-}
-
-// admits reports why a default value does not match its own schema.
-func (s *Schema) admits(value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	v, err := Decode(text)
-	if err != nil {
-		return err
-	}
-	if faults := s.Validate(v); len(faults) > 0 {
-		return errors.New(faults[0].Message)
-	}
-	return nil
 }
 
 // member is a struct field that JSON knows.

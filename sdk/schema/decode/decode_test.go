@@ -1,4 +1,4 @@
-package schema
+package decode
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestDecodeRefusesWhatIsNotOneModestValue(t *testing.T) {
+func TestJSONRefusesWhatIsNotOneModestValue(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
 		"empty":         {"", "not valid JSON"},
@@ -27,14 +27,14 @@ func TestDecodeRefusesWhatIsNotOneModestValue(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if v, err := Decode([]byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if v, err := JSON([]byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v and error %v, want one with %q", v, err, tt.want)
 			}
 		})
 	}
 }
 
-func TestDecodeKeepsDigitsAndIgnoresStringContents(t *testing.T) {
+func TestJSONKeepsDigitsAndIgnoresStringContents(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		text string
@@ -48,7 +48,7 @@ func TestDecodeKeepsDigitsAndIgnoresStringContents(t *testing.T) {
 		{strings.Repeat("[", 1000) + strings.Repeat("]", 1000), nil},
 	}
 	for _, tt := range tests {
-		got, err := Decode([]byte(tt.text))
+		got, err := JSON([]byte(tt.text))
 		if err != nil {
 			t.Errorf("%.40s: %v", tt.text, err)
 		} else if tt.want != nil && !reflect.DeepEqual(got, tt.want) {
@@ -57,16 +57,12 @@ func TestDecodeKeepsDigitsAndIgnoresStringContents(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
+func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{`{"a":[1,-2.5e3,"\"\\",null]}`, `"\\"`, `[[1]] 2`, `1e400`, "\"\xff\"", `{"a":1,"a":2}`} {
 		f.Add([]byte(seed))
 	}
-	s, err := Compile(json.RawMessage(`{"multipleOf":0.5,"minLength":1,"items":{"minimum":1,"type":"number"},"additionalProperties":{"enum":[1,"a"]}}`))
-	if err != nil {
-		f.Fatal(err)
-	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		v, err := Decode(raw)
+		v, err := JSON(raw)
 		d := json.NewDecoder(bytes.NewReader(raw))
 		d.UseNumber()
 		var want any
@@ -83,11 +79,6 @@ func FuzzDecode(f *testing.F) {
 		}
 		if err := d.Decode(&want); err != nil || !reflect.DeepEqual(v, want) {
 			t.Fatalf("%q is %#v, want %#v (%v)", raw, v, want, err)
-		}
-		for _, fault := range s.Validate(v) {
-			if fault.Message == "" || strings.Contains(fault.Message, location) {
-				t.Fatalf("%q: fault %+v", raw, fault)
-			}
 		}
 	})
 }
