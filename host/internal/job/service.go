@@ -105,6 +105,7 @@ func (c *Config) validate() error {
 	if c.Fetcher != nil && c.CheckJSON == nil {
 		return errors.New("job service needs CheckJSON with a Fetcher")
 	}
+	c.Dir = filepath.Clean(c.Dir)
 	setDefault(&c.LogMaxBytes, 1<<20)
 	if c.LogMaxBytes < MinLogBytes {
 		return fmt.Errorf("job service: the limit of a log is %d bytes, less than %d", c.LogMaxBytes, MinLogBytes)
@@ -380,11 +381,14 @@ func syncFile(name string) error {
 	return nil
 }
 
-func (s *Service) jobDir(id string) string   { return filepath.Join(s.Dir, id) }
-func (s *Service) inputDir(id string) string { return filepath.Join(s.Dir, id, inputsDir) }
+// The directories of a job. Each request makes their names; there is nothing in
+// them for filepath.Join to clean.
+
+func (s *Service) jobDir(id string) string   { return s.Dir + "/" + id }
+func (s *Service) inputDir(id string) string { return s.Dir + "/" + id + "/" + inputsDir }
 
 func (s *Service) attemptDir(id string, n int) string {
-	return filepath.Join(s.Dir, id, strconv.Itoa(n))
+	return s.Dir + "/" + id + "/" + strconv.Itoa(n)
 }
 
 func (s *Service) removeDir(id string) {

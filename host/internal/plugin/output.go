@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"syscall"
@@ -28,11 +27,15 @@ func (h *Host) checkFiles(ctx context.Context, outputs map[string]job.Value) err
 	if h.cfg.CheckJSON == nil {
 		return nil
 	}
-	for _, id := range slices.Sorted(maps.Keys(outputs)) {
-		v := outputs[id]
-		if v.File == "" || !job.IsJSON(v.MediaType) {
-			continue
+	var files []string
+	for id, v := range outputs {
+		if v.File != "" && job.IsJSON(v.MediaType) {
+			files = append(files, id)
 		}
+	}
+	slices.Sort(files)
+	for _, id := range files {
+		v := outputs[id]
 		err := h.checkFile(ctx, v)
 		switch {
 		case ctx.Err() != nil:
