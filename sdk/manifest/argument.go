@@ -16,7 +16,8 @@ import (
 // argument is a part of a command: a text, the value of an input, or the path
 // of an output's file.
 type argument struct {
-	Text string
+	Text    string
+	literal bool // it is the text, which may be empty
 
 	// Input gives the value: text and numbers as they are, objects as JSON, files
 	// as their paths. Without a value the argument is left out.
@@ -38,6 +39,8 @@ type argument struct {
 // UnmarshalYAML reads a text, a number, or a mapping.
 func (a *argument) UnmarshalYAML(decode func(any) error) error {
 	if decode(&a.Text) == nil {
+		var value any
+		a.literal = a.Text != "" || decode(&value) == nil && value != nil // else nothing is written there
 		return nil
 	}
 	type plain argument
@@ -45,27 +48,30 @@ func (a *argument) UnmarshalYAML(decode func(any) error) error {
 }
 
 func (a argument) check(p *process) error {
-	if a.Text != "" {
+	if a.literal {
+		if strings.ContainsRune(a.Text, 0) {
+			return errors.New("has a zero byte, which no argument can have: remove it")
+		}
 		return nil
 	}
 	if (a.Input == "") == (a.Output == "") {
-		return errors.New("must be a text, or have input or output")
+		return errors.New("must be a text, or a mapping with either input or output")
 	}
 	if a.Input != "" {
 		if _, ok := p.Inputs[a.Input]; !ok {
-			return fmt.Errorf("there is no input %q", a.Input)
+			return noInput(p, a.Input)
 		}
 		if a.File != "" && !filepath.IsLocal(a.File) {
-			return fmt.Errorf("file: %q is not inside the working directory", a.File)
+			return fmt.Errorf("file: %q is not inside the directory of the job: name a file in it, such as in.json", a.File)
 		}
 		return nil
 	}
 	out, ok := p.Outputs[a.Output]
 	if !ok {
-		return fmt.Errorf("there is no output %q", a.Output)
+		return fmt.Errorf("there is no output %q: describe it below outputs", a.Output)
 	}
 	if out.From == stdout {
-		return fmt.Errorf("output %q comes from stdout, not from a file", a.Output)
+		return fmt.Errorf("output %q comes from stdout, so no file is its: take it out of the command, or name a file in outputs.%[1]s.from", a.Output)
 	}
 	return nil
 }
@@ -74,7 +80,7 @@ func (a argument) check(p *process) error {
 // directory is dir.
 func (a argument) expand(p *process, job *sdk.Job, values map[string]sdk.Value, dir string) ([]string, error) {
 	switch {
-	case a.Text != "":
+	case a.literal:
 		return []string{a.Text}, nil
 	case a.Output != "":
 		return a.named(filepath.Join(dir, p.Outputs[a.Output].From)), nil

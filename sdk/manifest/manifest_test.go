@@ -212,35 +212,6 @@ func TestACancelledCommandEndsWithAllThatItStarted(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithAManifestIsNamed(t *testing.T) {
-	t.Parallel()
-	const rest = "outputs: {o: {from: stdout, schema: {}}}"
-	for _, c := range []struct{ text, want string }{
-		{"", "has no processes"},
-		{"processes: {p: {colour: red}}", "colour"},
-		{"processes: {p: {" + rest + "}}", "processes.p: needs a command"},
-		{"processes: {p: {command: [ls], shell: ls, " + rest + "}}", "has both"},
-		{"processes: {p: {command: [no-such-program], " + rest + "}}", "no program no-such-program in PATH"},
-		{"processes: {p: {command: [./none], " + rest + "}}", "there is no program"},
-		{"processes: {p: {command: [ls, {input: x}], " + rest + "}}", `command[1]: there is no input "x"`},
-		{"processes: {p: {command: [ls, {output: o}], " + rest + "}}", "comes from stdout"},
-		{"processes: {p: {command: [ls, {flag: -x}], " + rest + "}}", "command[1]: must be a text"},
-		{"processes: {p: {command: [ls]}}", "has no outputs"},
-		{"processes: {p: {command: [ls], outputs: {o: {from: ../x}}}}", "not inside the working directory"},
-		{"processes: {p: {command: [ls], outputs: {o: {}}}}", "outputs.o: needs from"},
-		{"processes: {p: {command: [ls], progress: '%', " + rest + "}}", "needs a group"},
-		{"processes: {p: {command: [ls], stdin: x, " + rest + "}}", `stdin: there is no input "x"`},
-		{"processes: {p: {command: [ls], env: {a=b: c}, " + rest + "}}", "no name of a variable"},
-		{"processes: {p: {command: [ls], policy: {retry-on: [never]}, " + rest + "}}", `"never" is not one of`},
-		{"processes: {p: {command: [ls], errors: {2: {input: x}}, " + rest + "}}", `errors.2: there is no input "x"`},
-		{"processes: {p: {command: [ls], inputs: {x: {schema: {}, maxOccurs: many}}, " + rest + "}}", "inputs.x"},
-	} {
-		if _, err := Read(strings.NewReader(c.text), "tools", t.TempDir()); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v", c.text, err)
-		}
-	}
-}
-
 func FuzzRead(f *testing.F) {
 	f.Add("processes: {p: {command: [ls, {input: x, flag: -l}], inputs: {x: {schema: {type: string}}}, outputs: {o: {from: stdout, schema: {}}}}}")
 	f.Add("processes: {p: {shell: 'true', outputs: {o: {from: a/b}}, errors: {1: {retry: true}}}}")

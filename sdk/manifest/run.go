@@ -36,7 +36,10 @@ func (p *process) run(job *sdk.Job, values map[string]sdk.Value) (outputs map[st
 	if err != nil {
 		return nil, err
 	}
-	c := job.Command(p.program, args...)
+	c, err := p.start(job, args)
+	if err != nil {
+		return nil, err
+	}
 	c.Dir = dir
 	if err := p.environment(c, job, values, dir); err != nil {
 		return nil, err
