@@ -71,7 +71,7 @@ func (c devCmd) Run(s *streams) error {
 // load is the configuration of a server for someone who changes a plugin.
 func (c devCmd) load(p *devloop.Project) (host.Config, error) {
 	data := filepath.Join(p.Dir, "build", "data")
-	config, err := settings{Config: c.Config, Listen: c.Listen, Plugins: &p.Plugins, Data: &data}.load()
+	config, err := settings{Config: c.Config, Listen: c.Listen, Plugins: &p.Plugins, Data: &data}.serving()
 	if err != nil {
 		return config, err
 	}

@@ -37,7 +37,7 @@ output as a JSON object, progress and log lines to standard error.`
 }
 
 func (c runCmd) Run(s *streams) error {
-	config, err := settings{Config: c.Config}.load()
+	config, err := settings{Config: c.Config}.serving()
 	if err != nil {
 		return err
 	}
