@@ -151,6 +151,8 @@ func copyPlugin(path, dir string) (name string, err error) {
 		return "", fmt.Errorf("plugin: %w", err)
 	case !fi.Mode().IsRegular():
 		return "", fmt.Errorf("plugin %s is not a file", path)
+	case fi.Mode().Perm()&0o111 == 0 && strings.HasSuffix(path, ".yaml") && !manifest:
+		return "", fmt.Errorf("%s %s", path, plugin.NoManifest)
 	case fi.Mode().Perm()&0o111 == 0 && !manifest:
 		return "", fmt.Errorf("plugin %s is not executable: chmod +x %s", path, trust.Word(path))
 	}

@@ -90,15 +90,34 @@ func (a argument) expand(p *process, job *sdk.Job, values map[string]sdk.Value, 
 		return nil, nil
 	}
 	media := p.Inputs[a.Input].media
+	if media == "" && a.File == "" && !v.IsJSON() && typeOf(p.Inputs[a.Input].Schema) == "string" {
+		var text string // that the client has sent by reference
+		if err := v.Decode(&text); err != nil {
+			return nil, fmt.Errorf("read input %s: %w", a.Input, err)
+		}
+		return a.value(text, false)
+	}
 	if media != "" || a.File != "" || !v.IsJSON() {
 		path, err := a.place(job, v, media, dir)
 		return a.named(path), err
 	}
-	var value any
-	if err := v.Decode(&value); err != nil {
+	value, err := decode(v)
+	if err != nil {
 		return nil, fmt.Errorf("read input %s: %w", a.Input, err)
 	}
-	return a.value(value)
+	return a.value(value, p.Inputs[a.Input].negative)
+}
+
+// decode reads a JSON value with its numbers as they are written.
+func decode(v sdk.Value) (value any, err error) {
+	r, err := v.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close() // only read
+	d := json.NewDecoder(r)
+	d.UseNumber()
+	return value, d.Decode(&value)
 }
 
 // place returns the path of a file that holds a value.
@@ -117,8 +136,9 @@ func (a argument) place(job *sdk.Job, v sdk.Value, media, dir string) (string, e
 	return link, nil
 }
 
-// value returns the arguments of a JSON value.
-func (a argument) value(v any) ([]string, error) {
+// value returns the arguments of a JSON value. Its author expects numbers below 0
+// if negative is set.
+func (a argument) value(v any, negative bool) ([]string, error) {
 	if b, ok := v.(bool); ok && a.Flag != "" {
 		if b {
 			return []string{a.Flag}, nil
@@ -127,12 +147,12 @@ func (a argument) value(v any) ([]string, error) {
 	}
 	items, ok := v.([]any)
 	if !ok || !a.Each && a.Join == "" {
-		text, err := a.text(v)
+		text, err := a.text(v, negative)
 		return a.named(text), err
 	}
 	var args, texts []string
 	for _, item := range items {
-		text, err := a.text(item)
+		text, err := a.text(item, negative)
 		if err != nil {
 			return nil, err
 		}
@@ -140,26 +160,49 @@ func (a argument) value(v any) ([]string, error) {
 		args = append(args, a.named(text)...)
 	}
 	if a.Join != "" {
-		return a.named(strings.Join(texts, a.Join)), nil
+		joined := strings.Join(texts, a.Join)
+		return a.named(joined), a.short(joined)
 	}
 	return args, nil
 }
 
-// text writes a JSON value as an argument. A text that begins with a dash would
-// be taken for an option by many programs, and one with a zero byte ends there.
-func (a argument) text(v any) (string, error) {
-	s, ok := v.(string)
-	if !ok {
-		b, err := json.Marshal(v)
-		return string(b), err
+// text writes a JSON value as an argument. Many programs take one that begins with
+// a dash for an option, and some one that begins with @ for a file of options; one
+// with a zero byte ends there.
+func (a argument) text(v any, negative bool) (string, error) {
+	switch v := v.(type) {
+	case string:
+		switch {
+		case strings.ContainsRune(v, 0):
+			return "", sdk.Invalid(a.Input, "has a zero byte")
+		case a.Prefix == "" && strings.HasPrefix(v, "-"):
+			return "", sdk.Invalid(a.Input, "must not begin with a dash")
+		case a.Prefix == "" && strings.HasPrefix(v, "@"):
+			return "", sdk.Invalid(a.Input, "must not begin with @")
+		}
+		return v, a.short(v)
+	case json.Number:
+		if strings.HasPrefix(v.String(), "-") && a.Prefix == "" && a.Flag == "" && !negative {
+			return "", sdk.Invalid(a.Input, "must not be below 0")
+		}
+		return v.String(), a.short(v.String())
 	}
-	if strings.ContainsRune(s, 0) {
-		return "", sdk.Invalid(a.Input, "has a zero byte")
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", err
 	}
-	if a.Prefix == "" && strings.HasPrefix(s, "-") {
-		return "", sdk.Invalid(a.Input, "must not begin with a dash")
+	return string(b), a.short(string(b))
+}
+
+// maxArgument is the longest argument that Linux hands over, in bytes, less what
+// may stand before a value.
+const maxArgument = 128<<10 - 1<<10
+
+func (a argument) short(text string) error {
+	if len(text) > maxArgument {
+		return sdk.Invalid(a.Input, "is longer than %d bytes, too long for a command", maxArgument)
 	}
-	return s, nil
+	return nil
 }
 
 // named puts flag and prefix before a value.

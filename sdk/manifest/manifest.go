@@ -79,7 +79,8 @@ type parameter struct {
 	MinOccurs   *int     `yaml:"minOccurs" json:"minOccurs,omitempty"`
 	MaxOccurs   any      `yaml:"maxOccurs" json:"maxOccurs,omitempty"`
 
-	media string // of content in a string; else empty
+	media    string // of content in a string; else empty
+	negative bool   // numbers below 0 are expected
 }
 
 // output is an output, and where it comes from.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -74,10 +75,11 @@ func (p *process) prepare(at place) (faults []error) {
 		if err := checkSchema(in.Schema); err != nil {
 			fault("inputs.%s: %w", id, err)
 		}
-		if keywords, _ := in.Schema.(map[string]any); keywords["type"] == "string" {
+		if typeOf(in.Schema) == "string" {
 			in.media = mediaOf(in.Schema)
-			p.Inputs[id] = in
 		}
+		in.negative = goesBelow(in.Schema)
+		p.Inputs[id] = in
 	}
 	faults = append(faults, p.preparePolicy()...)
 	faults = append(faults, p.prepareVariables()...)
@@ -170,6 +172,24 @@ func checkSchema(schema any) error {
 		return errors.New("needs a schema: write one such as {type: string}")
 	}
 	return fmt.Errorf("the schema %v is none: write one such as {type: string}", schema)
+}
+
+// goesBelow reports whether a schema of a number, or of the items of an array, has
+// a minimum below 0.
+func goesBelow(schema any) bool {
+	keywords, _ := schema.(map[string]any)
+	for _, key := range []string{"minimum", "exclusiveMinimum"} {
+		if n, err := strconv.ParseFloat(fmt.Sprint(keywords[key]), 64); err == nil && n < 0 {
+			return true
+		}
+	}
+	return keywords["items"] != nil && goesBelow(keywords["items"])
+}
+
+func typeOf(schema any) string {
+	keywords, _ := schema.(map[string]any)
+	kind, _ := keywords["type"].(string)
+	return kind
 }
 
 // mediaOf returns the media type of the content that a schema is about, or "".

@@ -34,6 +34,7 @@ const (
 // describesProcesses is how a manifest looks, even one with a mistake.
 var describesProcesses = regexp.MustCompile(`(?m)^[ {]*["']?processes["']?[ ]*:`)
 
+// isYAML reports whether a name is that of a YAML file.
 func isYAML(name string) bool { return slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(name)) }
 
 // isManifest reports whether the file at a path is a manifest that the host's
@@ -268,6 +269,9 @@ func (c *child) objection() string {
 	}
 	return strings.Join(said, "; ")
 }
+
+// NoManifest is why a YAML file is not served.
+const NoManifest = "is no manifest of command line tools, for it has no processes: describe some, or move the file to another directory"
 
 // Companion returns the path of the tool of a manifest that the host's program
 // serves, empty if it has none; ok is false for any other file.
