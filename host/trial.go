@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -131,46 +130,6 @@ func (t Trial) place(c *plugin.Config) (name string, err error) {
 
 // heldUp is how long a plugin may take for everything while somebody debugs it.
 const heldUp = 24 * time.Hour
-
-// copyPlugin copies the executable of a plugin, or its manifest and the tool of
-// that, into a directory and returns the name it has there.
-func copyPlugin(path, dir string) (name string, err error) {
-	tool, manifest := plugin.Companion(path)
-	if tool != "" {
-		if _, err := copyPlugin(tool, dir); err != nil {
-			return "", err
-		}
-	}
-	from, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("plugin: %w", err)
-	}
-	defer from.Close()
-	switch fi, err := from.Stat(); {
-	case err != nil:
-		return "", fmt.Errorf("plugin: %w", err)
-	case !fi.Mode().IsRegular():
-		return "", fmt.Errorf("plugin %s is not a file", path)
-	case fi.Mode().Perm()&0o111 == 0 && strings.HasSuffix(path, ".yaml") && !manifest:
-		return "", fmt.Errorf("%s %s", path, plugin.NoManifest)
-	case fi.Mode().Perm()&0o111 == 0 && !manifest:
-		return "", fmt.Errorf("plugin %s is not executable: chmod +x %s", path, trust.Word(path))
-	}
-	mode := fs.FileMode(0o700)
-	if manifest {
-		mode = 0o600
-	}
-	name = strings.TrimSuffix(strings.TrimLeft(filepath.Base(path), ".-"), ".tmp")
-	to, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return "", fmt.Errorf("copy plugin: %w", err)
-	}
-	_, err = io.Copy(to, from)
-	if err = errors.Join(err, to.Close()); err != nil {
-		return "", fmt.Errorf("copy plugin: %w", err)
-	}
-	return name, nil
-}
 
 // served returns the process that is meant, or why it cannot be run.
 func served(plugins *plugin.Host, file, id string) (string, error) {

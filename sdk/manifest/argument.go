@@ -27,6 +27,8 @@ type argument struct {
 	File string `yaml:"file"`
 	// Output gives the path of the file that the output comes from.
 	Output string `yaml:"output"`
+	// Beside gives the path of a file that lies in the directory of the manifest.
+	Beside string `yaml:"beside"`
 	// Flag is an argument before the value; of a boolean it is all there is.
 	Flag string `yaml:"flag"`
 	// Prefix stands directly before the value, such as --size=.
@@ -54,8 +56,17 @@ func (a argument) check(p *process) error {
 		}
 		return nil
 	}
-	if (a.Input == "") == (a.Output == "") {
-		return errors.New("must be a text, or a mapping with either input or output")
+	kinds := 0
+	for _, kind := range []string{a.Input, a.Output, a.Beside} {
+		if kind != "" {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		return errors.New("must be a text, or a mapping with either input, output or beside")
+	}
+	if a.Beside != "" {
+		return p.checkBeside(a.Beside)
 	}
 	if a.Input != "" {
 		if _, ok := p.Inputs[a.Input]; !ok {
@@ -76,12 +87,29 @@ func (a argument) check(p *process) error {
 	return nil
 }
 
+// checkBeside looks for a file in the directory of the manifest.
+func (p *process) checkBeside(name string) error {
+	if !filepath.IsLocal(name) {
+		return fmt.Errorf("beside: %q is not in the directory of the manifest: give a whole path as a text instead", name)
+	}
+	f, err := os.Open(filepath.Join(p.dir, name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("beside: there is no file %s in %s: put it there, or mend the name", name, p.dir)
+	case err != nil:
+		return fmt.Errorf("beside: %s cannot be read (%w): a manifest with data is to be in a directory NAME/VERSION", name, errors.Unwrap(err))
+	}
+	return f.Close()
+}
+
 // expand returns the arguments that a stands for in a job, whose working
 // directory is dir.
 func (a argument) expand(p *process, job *sdk.Job, values map[string]sdk.Value, dir string) ([]string, error) {
 	switch {
 	case a.literal:
 		return []string{a.Text}, nil
+	case a.Beside != "":
+		return a.named(filepath.Join(p.dir, a.Beside)), nil
 	case a.Output != "":
 		return a.named(filepath.Join(dir, p.Outputs[a.Output].From)), nil
 	}

@@ -66,6 +66,7 @@ type process struct {
 
 	percent          *regexp.Regexp
 	timeout, backoff time.Duration
+	dir              string  // of the manifest
 	program          string  // absolute path of the command
 	tool             *opened // the same, opened by the host; else nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -63,6 +64,7 @@ func TestInputsBecomeArguments(t *testing.T) {
 		{"number below 0 after a prefix", "{type: number}", "{input: x, prefix: --by=}", -1, []string{"--by=-1"}},
 		{"@ after a prefix", "{type: string}", "{input: x, prefix: --mail=}", "@ada", []string{"--mail=@ada"}},
 		{"lines", "{type: string}", "{input: x}", "a\n--b\r\n", []string{"a", "--b\r"}},
+		{"a file beside the manifest", "{type: string}", "{input: x}, {beside: tool, prefix: --by=}", "a", []string{"a", "--by=DIR/tool"}},
 		{"empty text", "{type: string}, minOccurs: 0", "a, '', b", nil, []string{"a", "", "b"}},
 		{"number after a flag", "{type: number}", "{input: x, flag: -i}", 10, []string{"-i", "10"}},
 		{"prefix", "{type: string}", "{input: x, prefix: --to=}", "-o", []string{"--to=-o"}},
@@ -84,6 +86,7 @@ func TestInputsBecomeArguments(t *testing.T) {
 			}
 			var said string
 			sdktest.Run(t, echoing(t, "x: {schema: "+c.schema+"}", c.command), inputs).Decode("said", &said)
+			said = regexp.MustCompile(`/[^\n]*/tool`).ReplaceAllString(said, "DIR/tool")
 			if d := cmp.Diff(c.want, strings.Split(said, "\n")); d != "" {
 				t.Error(d)
 			}

@@ -27,6 +27,7 @@ var retryCauses = map[string]wire.RetryCause{
 
 // prepare checks a process and finds its command. It returns all that is wrong.
 func (p *process) prepare(at place) (faults []error) {
+	p.dir = at.dir
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	switch {
 	case p.Shell == "" && len(p.Command) == 0:

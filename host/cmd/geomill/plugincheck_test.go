@@ -24,7 +24,7 @@ func TestPluginsOfTheProjectKeepTheContract(t *testing.T) {
 		plugins[file.Name()] = filepath.Join(built, "plugins", file.Name())
 	}
 	examples := filepath.Join("..", "..", "..", "examples")
-	plugins["text-tools"] = interpreted(t, filepath.Join(examples, "command", "text-tools"), filepath.Join(built, "geomill")+" manifest")
+	plugins["text-tools.yaml"] = interpreted(t, filepath.Join(examples, "command", "text-tools.yaml"), filepath.Join(built, "geomill")+" manifest")
 	python := os.Getenv("GEOMILL_TEST_PYTHON")
 	for file, needs := range map[string]string{"python-hello/python-hello": "grpc", "python-sdk/greeter": "geomill"} {
 		if python == "" || exec.Command(python, "-c", "import "+needs).Run() != nil {
