@@ -5,7 +5,7 @@
 // only package of the host that knows go-plugin.
 //
 // A file in the plugins directory, or the executable in a directory of versions
-// side by side (layout.go), becomes a version (admit.go): opened, hashed, judged
+// side by side (layout.go), or a manifest with its tools (tools.go), becomes a version (admit.go): opened, hashed, judged
 // (trusted.go), described. A version has a supervisor, which keeps its
 // instances; an instance is one operating-system process (child.go) with one
 // session. What is offered is an immutable table (catalog.go) that is replaced
