@@ -9,6 +9,10 @@ import (
 	"geomill/host/internal/plugin"
 )
 
+// Manifest reports whether the file at a path is a manifest of command line tools
+// that the host serves itself, and returns the path of its tool, empty without one.
+func Manifest(path string) (tool string, ok bool) { return plugin.Companion(path) }
+
 // Startable returns the path of an executable that is the plugin at a path: that
 // itself, or for a manifest that is none a script that has program serve it. What
 // was made for it goes when done is called.

@@ -266,14 +266,14 @@ func FuzzRead(f *testing.F) {
 }
 
 func TestACommandIsNotTakenForAPlugin(t *testing.T) {
-	t.Setenv(wire.Handshake.MagicCookieKey, wire.Handshake.MagicCookieValue)
+	t.Setenv(wire.CookieKey, wire.CookieValue)
 	t.Setenv(wire.LifelineFD, "3")
 	t.Setenv("PLUGIN_UNIX_SOCKET_DIR", "/nowhere")
 	t.Setenv(wire.InstanceMark, "mark")
 	p := only(t, `outputs: {said: {schema: {type: string}, from: stdout}}, env: {OWN: yes}, command: [env]`)
 	var said string
 	sdktest.Run(t, p, map[string]any{}).Decode("said", &said)
-	for _, name := range []string{wire.Handshake.MagicCookieKey, wire.LifelineFD, "PLUGIN_"} {
+	for _, name := range []string{wire.CookieKey, wire.LifelineFD, "PLUGIN_"} {
 		if strings.Contains(said, name) {
 			t.Errorf("%s in\n%s", name, said)
 		}

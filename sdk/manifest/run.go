@@ -147,7 +147,7 @@ func (p *process) environment(c *exec.Cmd, job *sdk.Job, values map[string]sdk.V
 // command that is a plugin itself is to be one started by hand.
 func forPlugins(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
-	return name == wire.Handshake.MagicCookieKey || name == wire.LifelineFD || name == wire.DetachedDir || strings.HasPrefix(name, "PLUGIN_")
+	return name == wire.CookieKey || name == wire.LifelineFD || name == wire.DetachedDir || strings.HasPrefix(name, "PLUGIN_")
 }
 
 // variable names the variable of an input or output: INPUT_NAME.

@@ -15,7 +15,7 @@ import (
 // by hand that a host would not accept a process; a host is told on standard
 // error, for its list of plugins.
 func Serve(path string, args []string, accepts func(ogc.Process) error) error {
-	hosted := os.Getenv(wire.Handshake.MagicCookieKey) == wire.Handshake.MagicCookieValue
+	hosted := wire.Started()
 	m, err := Open(path)
 	if err != nil && hosted {
 		fmt.Fprintln(os.Stderr, err)
