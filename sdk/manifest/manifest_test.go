@@ -370,3 +370,15 @@ func TestAToolOutsideOfTheManifestIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestATextIsNotLargerThanMemoryBears(t *testing.T) {
+	t.Parallel()
+	const of = `outputs: {o: {schema: {type: string%s}, from: big}}, command: [truncate, --size=1G, {output: o}]`
+	r := sdktest.Run(t, only(t, strings.Replace(of, "%s", "", 1)), map[string]any{})
+	if r.Err == nil || !strings.Contains(r.Err.Error(), "with a contentMediaType it may be of any size") {
+		t.Errorf("%v", r.Err)
+	}
+	if r := sdktest.Run(t, only(t, strings.Replace(of, "%s", ", contentMediaType: text/plain", 1)), map[string]any{}); r.Err != nil {
+		t.Errorf("%v", r.Err)
+	}
+}

@@ -24,6 +24,8 @@ import (
 const (
 	// maxLine is how much of a line is kept, in bytes.
 	maxLine = 4 << 10
+	// maxText is the largest output, in bytes, that is a JSON text.
+	maxText = 16 << 20
 	// lastLines is how many lines of standard error a failure quotes.
 	lastLines = 3
 )
@@ -208,6 +210,13 @@ func (o output) value(path string) (sdk.Value, error) {
 		return sdk.FileValue(sdk.File{Path: path, MediaType: o.media}), nil
 	}
 	if typeOf(o.Schema) == "string" {
+		fi, err := os.Stat(path)
+		if err == nil && fi.Size() > maxText {
+			err = fmt.Errorf("is a text of more than %d bytes; with a contentMediaType it may be of any size", maxText)
+		}
+		if err != nil {
+			return sdk.Value{}, err
+		}
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return sdk.Value{}, err

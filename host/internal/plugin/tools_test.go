@@ -211,3 +211,53 @@ func TestAManifestIsKnownByAllOfItsFiles(t *testing.T) {
 		t.Error("with another tool it is known, too")
 	}
 }
+
+func TestAChangeOfEitherFileIsANewVersion(t *testing.T) {
+	t.Parallel()
+	cfg := keeping(t)
+	cfg.Program = chaos // takes every manifest for its own
+	place(t, cfg.Dir, "a.yaml", []byte(aManifest), 0o644)
+	tool := place(t, cfg.Dir, "a", []byte("one"), 0o755)
+	b := serve(t, cfg)
+	becomes := func(what string) {
+		t.Helper()
+		want := opened(t, sole(t, cfg.Dir)).hash
+		eventually(t, what, func() bool { s := b.status("a.yaml"); return s.Hash == want && s.Reason == "" })
+		if v, err := b.host.Verify("a.yaml"); err != nil || v.Found != want || v.Serving != want {
+			t.Errorf("%s: %+v, %v", what, v, err)
+		}
+		if _, err := b.run(t.Context(), "echo"); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	becomes("the first version")
+	place(t, cfg.Dir, "a", []byte("two"), 0o755)
+	becomes("another tool")
+	place(t, cfg.Dir, "a.yaml", []byte(aManifest+"#\n"), 0o644)
+	becomes("another manifest")
+	last := b.status("a.yaml").Hash
+	if err := os.Chmod(tool, 0o775); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a tool that others may change is refused", func() bool {
+		s := b.status("a.yaml")
+		return s.Hash == last && strings.Contains(s.Reason, "its tool a is not as it should be: writable by group or others: chmod go-w "+tool)
+	})
+	if err := os.Chmod(tool, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	becomes("a tool that nobody else may change")
+	if list := b.host.Plugins(); len(list) != 1 {
+		t.Errorf("the tool is listed: %+v", list)
+	}
+}
+
+func TestWithoutAProgramAManifestIsRefused(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	place(t, cfg.Dir, "a.yaml", []byte(aManifest), 0o644)
+	b := serve(t, cfg)
+	if s := b.status("a.yaml"); s.Reason != errNoProgram.Error() || !s.Retry.IsZero() {
+		t.Errorf("%+v", s)
+	}
+}
