@@ -144,16 +144,8 @@ func (c *cache) describe(hash string) (description, bool) {
 	return d.description, ok
 }
 
-// put remembers an admitted plugin until save writes it down.
-func (c *cache) put(path string, id identity, hash string, d description) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	c.putFileLocked(path, id, hash, now)
-	c.putLocked(hash, d, now)
-}
-
-// remember does so for all files that an admitted plugin consists of.
+// remember keeps what is known of an admitted plugin, and of all files that it
+// consists of, until save writes it down.
 func (c *cache) remember(e *executable, d description) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -215,7 +215,11 @@ func keptCandidate(file, path string, uid int) (candidate, error) {
 	c := candidate{file: file, path: path}
 	fi, err := os.Lstat(c.path)
 	if err == nil && fi.IsDir() {
-		base, tools, wrong := manifestOf(path, strings.TrimSuffix(file, filepath.Ext(file)))
+		name := file
+		if isYAML(file) {
+			name = strings.TrimSuffix(file, filepath.Ext(file))
+		}
+		base, tools, wrong := manifestOf(path, name)
 		if c.path = filepath.Join(path, base); wrong == nil {
 			c, wrong = examineManifest(c, tools, uid)
 		}

@@ -191,7 +191,7 @@ func (c *connection) explainStart(ctx context.Context, err error) error {
 	// Whatever the plugin had to say it has said, or never will.
 	c.child.signal(syscall.SIGKILL)
 	<-c.child.drained
-	garbage := c.child.handshake.wrong()
+	garbage, objection := c.child.handshake.wrong(), c.child.objection()
 	switch {
 	case garbage != "":
 		return fmt.Errorf("wrote %q to standard output where the plugin handshake belongs%s", garbage, c.lastWords())
@@ -199,8 +199,8 @@ func (c *connection) explainStart(ctx context.Context, err error) error {
 		return fmt.Errorf("no plugin handshake within %s; is it a Geomill plugin?%s", c.cfg.HandshakeTimeout, c.lastWords())
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case c.child.objection() != "":
-		return errors.New(c.child.objection())
+	case objection != "":
+		return errors.New(objection)
 	case len(c.child.handshake.line) == 0:
 		if reason := missing(c.child.exe.head(), strings.Join(c.child.console.last(consoleLines), "\n"), c.child.exe.name); reason != "" {
 			return errors.New(reason)

@@ -30,6 +30,9 @@ func explainExec(err error, head []byte) error {
 		if system := systemOf(head); system != "" {
 			return misfit{fmt.Errorf("is a program for %s, and this machine needs one for %s/%s: build it for that", system, runtime.GOOS, runtime.GOARCH)}
 		}
+		if describesProcesses.Match(head) {
+			return misfit{errors.New("is a manifest of command line tools, which must not be executable without an interpreter in its first line: chmod -x it, and the host serves it")}
+		}
 		return misfit{errors.New("not a program for this machine (a script must begin with #! and its interpreter)")}
 	case errors.Is(err, syscall.ENOENT):
 		return noInterpreter(head)

@@ -156,6 +156,7 @@ func TestAKeptManifestIsWhole(t *testing.T) {
 	t.Parallel()
 	for name, dir := range map[string]string{
 		"bare":     files(t, map[string]string{"a.yaml": aManifest, "a*": "x"}),
+		"dotted":   files(t, map[string]string{"a.b/1.0.0/a.b.yaml": aManifest, "a.b/1.0.0/one*": "x"}),
 		"versions": files(t, map[string]string{"a/1.0.0/plugin.yaml": aManifest, "a/1.0.0/one*": "x", "a/1.0.0/two*": "y"}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -258,6 +259,16 @@ func TestWithoutAProgramAManifestIsRefused(t *testing.T) {
 	place(t, cfg.Dir, "a.yaml", []byte(aManifest), 0o644)
 	b := serve(t, cfg)
 	if s := b.status("a.yaml"); s.Reason != errNoProgram.Error() || !s.Retry.IsZero() {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAnExecutableManifestWithoutAnInterpreterIsToBeNone(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	place(t, cfg.Dir, "a.yaml", []byte("name: a\n"+aManifest), 0o755)
+	b := serve(t, cfg)
+	if s := b.status("a.yaml"); !strings.Contains(s.Reason, "chmod -x it, and the host serves it") {
 		t.Errorf("%+v", s)
 	}
 }
