@@ -19,7 +19,7 @@ func TestAKilledPluginFailsOnlyItsJobs(t *testing.T) {
 	for range 3 {
 		lost = append(lost, c.submit(t, "sleep", `{"seconds":600}`))
 	}
-	other := c.submit(t, "echo", `{"text":"other","pause":1}`)
+	other := c.submit(t, "echo", `{"text":"other","pause":5}`)
 	for _, path := range append(lost, other) {
 		c.await(t, path, "running")
 	}
@@ -38,7 +38,7 @@ func TestAKilledPluginFailsOnlyItsJobs(t *testing.T) {
 		t.Errorf("the job of another plugin is %s (%s)", end.Status, end.Message)
 	}
 
-	again := c.submit(t, "echo", `{"text":"again","pause":0.5}`)
+	again := c.submit(t, "echo", `{"text":"again","pause":4}`)
 	c.await(t, again, "running")
 	s.killPlugin(t, "echo")
 	if end := c.await(t, again, "successful", "failed", "dismissed"); end.Status != "successful" {

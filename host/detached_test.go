@@ -271,12 +271,12 @@ func TestDetachedJobThatWasDismissedAsTheHostDiedIsEnded(t *testing.T) {
 
 func TestDetachedJobRunsOutOfTimeAsOfItsStart(t *testing.T) {
 	t.Parallel()
-	l, s, _ := startLasting(t, "processes:\n  lasting: {timeout: 3s}\n")
+	l, s, _ := startLasting(t, "processes:\n  lasting: {timeout: 15s}\n")
 	pid := l.pid(1)
 	_ = s.end(t, syscall.SIGKILL)
 	_, c := l.serve()
 	c.await(t, l.path, "failed")
-	if e := c.places(t, promises(t, c), l.path); e.Type != job.TypeTimeout || e.Timeout != 3 {
+	if e := c.places(t, promises(t, c), l.path); e.Type != job.TypeTimeout || e.Timeout != 15 {
 		t.Errorf("%+v", e)
 	}
 	l.gone(pid)

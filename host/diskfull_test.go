@@ -67,7 +67,7 @@ func TestAFullDiskRefusesJobsAndLosesNone(t *testing.T) {
 	large := strings.Repeat("x", 1<<20)
 	stored := c.submit(t, "echo", `{"text":"`+large+`"}`)
 	c.await(t, stored, "successful")
-	running := c.submit(t, "echo", `{"text":"`+large+`","pause":3}`)
+	running := c.submit(t, "echo", `{"text":"`+large+`","pause":8}`)
 	c.await(t, running, "running")
 
 	fillDisk(t, data, minFree*3/4)
@@ -92,7 +92,7 @@ func TestAFullDiskRefusesJobsAndLosesNone(t *testing.T) {
 	fillDisk(t, data, -1)
 	c.await(t, running, "successful")
 	c.await(t, c.submit(t, "echo", `{"text":"`+large+`"}`), "successful")
-	waits := c.submit(t, "echo", `{"text":"later","pause":1}`)
+	waits := c.submit(t, "echo", `{"text":"later","pause":5}`)
 	c.await(t, waits, "running")
 	fillDisk(t, data, 0)
 	c.must(t, 507, "POST", hello, `{"inputs":{"name":"you"}}`, "Prefer", "respond-async")

@@ -22,7 +22,7 @@ import (
 // process, over real HTTP with real plugins. They try to break it.
 
 // patience bounds every wait; only a hang is longer.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // eventually tries f until it succeeds, for the time of patience.
 func eventually(t testing.TB, f func() error) {

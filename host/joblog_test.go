@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,6 +112,11 @@ func TestALogHoldsLinesAndStreamsOfItsJobOnly(t *testing.T) {
 	s.hasLogs(t, 12)
 }
 
+// logFile is where the log of a job is kept.
+func (s *server) logFile(path string) string {
+	return filepath.Join(s.data(), "store", "logs", path[len(path)-2:], filepath.Base(path))
+}
+
 // hasLogs checks how many log files there are, and returns their size together.
 func (s *server) hasLogs(t testing.TB, want int) (size int64) {
 	t.Helper()
@@ -153,17 +159,19 @@ func TestALogAndTheProgressSurviveAKilledHost(t *testing.T) {
 		}
 	}
 	eventually(t, func() error { // that it is written, of which no reply tells
-		files, _ := filepath.Glob(filepath.Join(s.data(), "store", "logs", "*", "*"))
-		if len(files) < 2 {
-			return fmt.Errorf("log files %q", files)
+		one, err := os.ReadFile(s.logFile(once))
+		two, e := os.ReadFile(s.logFile(twice))
+		if err = errors.Join(err, e); err == nil && !(bytes.Contains(one, []byte("info once")) &&
+			bytes.Contains(two, []byte("info twice")) && bytes.Contains(two, []byte("stderr twice"))) {
+			err = fmt.Errorf("the logs are %q and %q", one, two)
 		}
-		return nil
+		return err
 	})
 	_ = s.cmd.Process.Kill()
 	_ = s.wait(t)
 	s.leavesNothing(t)
 	// The host was in the middle of a line.
-	half, err := os.OpenFile(filepath.Join(s.data(), "store", "logs", twice[len(twice)-2:], filepath.Base(twice)), os.O_WRONLY|os.O_APPEND, 0)
+	half, err := os.OpenFile(s.logFile(twice), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func TestARemovedPluginFinishesItsJobs(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir(), []string{"sleep", "hello-world"}, "--slots", "1")
 	c := newWeb(t, s.url)
-	running := c.submit(t, "sleep", `{"seconds":3}`)
+	running := c.submit(t, "sleep", `{"seconds":10}`)
 	waiting := c.submit(t, "sleep", `{"seconds":0}`)
 	c.await(t, running, "running")
 	if err := os.Remove(filepath.Join(s.dir, "plugins", "sleep")); err != nil {

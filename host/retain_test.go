@@ -126,7 +126,7 @@ func TestTheQuotaRemovesWhatEndedFirstAndRefusesWhatDoesNotFit(t *testing.T) {
 	if err := json.Unmarshal(r.body, &list); err != nil {
 		t.Fatal(err)
 	}
-	if len(list.Jobs) > 20 {
+	if len(list.Jobs) > 50 {
 		t.Errorf("%d jobs were accepted beyond the quota", len(list.Jobs))
 	}
 	for _, j := range list.Jobs {

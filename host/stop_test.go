@@ -31,19 +31,19 @@ func (c *web) background(method, path, body string, header ...string) <-chan ans
 func TestASignalLetsWorkEnd(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := startServer(t, dir, []string{"sleep", "hello-world"}, "--slots", "1", "--record-sync")
+	s := startServer(t, dir, []string{"sleep", "hello-world"}, "--slots", "1", "--record-sync", "--drain", "1m")
 	c := newWeb(t, s.url)
-	job := c.submit(t, "sleep", `{"seconds":1}`)
+	job := c.submit(t, "sleep", `{"seconds":4}`)
 	queued := c.submit(t, "hello-world", `{"name":"queued"}`)
 	c.await(t, job, "running")
-	request := c.background("POST", sleep, `{"inputs":{"seconds":1}}`)
+	request := c.background("POST", sleep, `{"inputs":{"seconds":4}}`)
 	c.awaitRunning(t, 2)
 	if err := s.end(t, syscall.SIGTERM); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
 	a := <-request
 	var slept float64 // seconds; more on a busy machine
-	if a.err != nil || a.StatusCode != 200 || json.Unmarshal(a.body, &slept) != nil || slept < 1 {
+	if a.err != nil || a.StatusCode != 200 || json.Unmarshal(a.body, &slept) != nil || slept < 4 {
 		t.Errorf("the request was answered with %v, %v", a.reply, a.err)
 	}
 	s = startServer(t, dir, nil)
@@ -64,7 +64,7 @@ func TestWorkBeyondTheDrainIsCutOff(t *testing.T) {
 	s := startServer(t, dir, []string{"sleep", "echo"}, "--drain", "300ms", "--record-sync", "--log-level", "debug")
 	c := newWeb(t, s.url)
 	fails := c.submit(t, "sleep", `{"seconds":600}`)
-	waits := c.submit(t, "echo", `{"text":"again","pause":2}`)
+	waits := c.submit(t, "echo", `{"text":"again","pause":6}`)
 	c.await(t, fails, "running")
 	c.await(t, waits, "running")
 	request := c.background("POST", sleep, `{"inputs":{"seconds":601}}`)

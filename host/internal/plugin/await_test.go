@@ -38,7 +38,7 @@ func got(t *testing.T, done <-chan error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("it still waits")
 		return nil
 	}

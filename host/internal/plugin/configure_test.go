@@ -176,7 +176,7 @@ func TestASecretIsInNothingThatIsShownOrKept(t *testing.T) {
 			t.Fatalf("%v: %+v", err, b.status("set"))
 		}
 		sink := &jobSink{}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		_, err = b.host.Execute(ctx, job.Attempt{JobID: newID(), Number: 1, Process: p, Dir: filepath.Join(b.dir, "..", "job"), Grace: time.Second,
 			Console: func(stream string, level slog.Level, line string, fields json.RawMessage) {
 				sink.add(stream, level, line, string(fields))

@@ -60,7 +60,7 @@ func TestTailOfAFileThatIsCut(t *testing.T) {
 	cancel()
 	select {
 	case <-ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("it goes on")
 	}
 	if got := strings.Join(c.last(9), " "); got != "first second last" {
@@ -92,7 +92,7 @@ func TestTailOfAPluginThatNeverStopsWritingEnds(t *testing.T) {
 	cancel()
 	select {
 	case <-ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("it goes on")
 	}
 }

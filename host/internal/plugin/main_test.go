@@ -51,6 +51,9 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// patience bounds every wait; only a hang is longer.
+const patience = time.Minute
+
 // bench is a plugins directory with a host on it.
 type bench struct {
 	t    testing.TB
@@ -61,7 +64,8 @@ type bench struct {
 	stop func()
 }
 
-// quick is a configuration with patience fit for tests.
+// quick is a configuration for tests: what is wrong is noticed soon, what only
+// takes long on a busy machine is not taken for wrong.
 func quick(t testing.TB) Config {
 	t.Helper()
 	base, err := os.MkdirTemp(scratch, "t")
@@ -77,8 +81,8 @@ func quick(t testing.TB) Config {
 		Dir: dir, CacheDir: filepath.Join(base, "cache"), RunDir: filepath.Join(base, "run"), WorkDir: filepath.Join(base, "work"),
 		// For scripts that hand over to the chaos plugin.
 		Options:          func(string) Options { return Options{Read: []string{chaos}} },
-		HandshakeTimeout: 10 * time.Second, ConnectTimeout: 10 * time.Second,
-		HeartbeatEvery: 200 * time.Millisecond, BackoffFirst: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
+		HandshakeTimeout: patience, ConnectTimeout: patience, ReadyTimeout: patience, MaxInstances: 2,
+		HeartbeatEvery: 200 * time.Millisecond, HeartbeatMisses: 20, BackoffFirst: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		TermAfter: time.Second, KillAfter: 2 * time.Second, StopTimeout: time.Second,
 		Settle: 30 * time.Millisecond, RescanEvery: 100 * time.Millisecond,
 	}
@@ -90,7 +94,7 @@ func serve(t testing.TB, cfg Config) *bench {
 	b := begin(t, cfg)
 	select {
 	case <-b.host.Ready():
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("host is not ready")
 	}
 	return b
@@ -119,7 +123,7 @@ func begin(t testing.TB, cfg Config) *bench {
 			if err != nil {
 				t.Errorf("Run: %v", err)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			t.Error("host did not stop")
 		}
 	})
@@ -216,16 +220,23 @@ func (b *bench) status(file string) Status {
 	return Status{}
 }
 
-// eventually polls until ok, for at most ten seconds.
+// eventually polls until ok, for the time of patience.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not seen within 10 s: %s", what)
+			t.Fatalf("not seen within %s: %s", patience, what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// recorded waits for the first record with this message.
+func (b *bench) recorded(message string) (r map[string]any) {
+	b.t.Helper()
+	eventually(b.t, "record: "+message, func() bool { r = b.logs.record(message); return r != nil })
+	return r
 }
 
 // gone reports whether a process has ended; a zombie has.

@@ -143,16 +143,13 @@ func TestWhateverAJobDoesItHarmsNoOther(t *testing.T) {
 	for name, m := range all {
 		t.Run(name, func(t *testing.T) { run(t, m) })
 	}
-	if after := descriptors(t); after > before {
-		t.Errorf("%d file descriptors, %d before", after, before)
-	}
-	goleak.VerifyNone(t, running)
+	leavesAsMuch(t, before, running)
 }
 
 // commit runs a misdeed and looks at how it ends.
 func (b *bench) commit(m misdeed) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(b.t.Context(), 2*patience)
 	defer cancel()
 	if m.dismiss {
 		done, dismiss := b.background(m.process)

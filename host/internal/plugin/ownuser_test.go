@@ -278,9 +278,7 @@ func TestNothingOfAPluginWithAUserOfItsOwnIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.stop()
-	if !gone(a.PID) {
-		t.Errorf("process %d runs on", a.PID)
-	}
+	eventually(t, "end of what the plugin has started", func() bool { return gone(a.PID) })
 	for _, dir := range []string{cfg.WorkDir, cfg.RunDir} {
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("left in %s: %v, %v", dir, left, err)

@@ -67,7 +67,7 @@ func TestOnlyTheProcessOfTheRecordIsEnded(t *testing.T) {
 			}
 			select {
 			case <-ended:
-			case <-time.After(30 * time.Second):
+			case <-time.After(patience):
 				t.Error("the process goes on")
 			}
 		})
@@ -113,7 +113,7 @@ func TestInstanceThatIsNobodysIsFoundAndEnded(t *testing.T) {
 	for _, ended := range []<-chan error{one, two} {
 		select {
 		case <-ended:
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			t.Error("a process goes on")
 		}
 	}

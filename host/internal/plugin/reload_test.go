@@ -149,10 +149,10 @@ func TestAVersionThatIsInUseIsReplacedByOneThatRuns(t *testing.T) {
 	b := serve(t, cfg)
 	b.version(t)
 	install(t, cfg.Dir, "chaos", "1.0.1")
-	eventually(t, "new version", func() bool { return b.status("chaos").Version == "1.0.1" })
-	if s := b.status("chaos"); s.State != StateReady || len(s.Instances) != 1 {
-		t.Errorf("status: %+v", s)
-	}
+	eventually(t, "one instance, of the new version", func() bool {
+		s := b.status("chaos")
+		return s.Version == "1.0.1" && s.State == StateReady && len(s.Instances) == 1
+	})
 }
 
 func TestAVersionThatIsNotInUseIsReplacedByOneThatIsNotEither(t *testing.T) {

@@ -62,8 +62,8 @@ func TestPanicOfAPluginIsOneErrorRecord(t *testing.T) {
 	t.Parallel()
 	b := chaosHost(t)
 	b.run(t.Context(), "panic")
-	r := b.logs.record("panic: in a goroutine")
-	if r == nil || r["level"] != "ERROR" || r["plugin"] != "chaos" || !strings.Contains(r["trace"].(string), "goroutine ") {
+	r := b.recorded("panic: in a goroutine")
+	if r["level"] != "ERROR" || r["plugin"] != "chaos" || !strings.Contains(r["trace"].(string), "goroutine ") {
 		t.Errorf("record: %v", r)
 	}
 }
@@ -91,7 +91,7 @@ func TestIdleInstanceThatDiesIsReplaced(t *testing.T) {
 		syscall.Kill(a.PID, syscall.SIGKILL)
 		eventually(t, "crash is counted", func() bool { return b.status("chaos").Crashes == i })
 	}
-	if r := b.logs.record("plugin instance ended"); r["status"] != "signal: killed" || r["level"] != "ERROR" {
+	if r := b.recorded("plugin instance ended"); r["status"] != "signal: killed" || r["level"] != "ERROR" {
 		t.Errorf("record: %v", r)
 	}
 }
@@ -174,8 +174,7 @@ func TestPluginLinesKeepTheirLevels(t *testing.T) {
 	for message, level := range map[string]string{
 		"plain words": "INFO", "careful": "WARN", "Traceback (most recent call last):": "ERROR",
 	} {
-		eventually(t, message, func() bool { return b.logs.record(message) != nil })
-		if r := b.logs.record(message); r["level"] != level || r["plugin"] != "chaos" || r["instance"] == nil {
+		if r := b.recorded(message); r["level"] != level || r["plugin"] != "chaos" || r["instance"] == nil {
 			t.Errorf("record: %v", r)
 		}
 	}
@@ -258,7 +257,7 @@ func (b *bench) background(id string) (<-chan error, func()) {
 	case <-ev.seen:
 	case err := <-done:
 		b.t.Fatalf("%s ended: %v", id, err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		b.t.Fatalf("%s does not run", id)
 	}
 	release := func() { cancel(job.ErrDismissed) }

@@ -13,7 +13,6 @@ import (
 func TestWhatIsNoPluginIsRefusedWithAReason(t *testing.T) {
 	t.Parallel()
 	cfg := quick(t)
-	cfg.HandshakeTimeout = 2 * time.Second
 	cfg.Admissions = 4
 	truth, err := os.ReadFile("/bin/true")
 	if err != nil {
@@ -26,7 +25,7 @@ func TestWhatIsNoPluginIsRefusedWithAReason(t *testing.T) {
 	place(t, cfg.Dir, "lost", []byte("#!/no/such/interpreter\n"), 0o755)
 	place(t, cfg.Dir, "wrapper", []byte("#!/bin/sh\n"+chaos+"\n"), 0o755)
 	place(t, cfg.Dir, "README.md", []byte("# hello\n"), 0o644)
-	for _, name := range []string{"garbage", "partial", "exit", "hang", "future", "tcp", "parent", "mute", "chaos"} {
+	for _, name := range []string{"garbage", "exit", "future", "tcp", "parent", "mute", "chaos"} {
 		install(t, cfg.Dir, name, "")
 	}
 	b := serve(t, cfg)
@@ -39,9 +38,7 @@ func TestWhatIsNoPluginIsRefusedWithAReason(t *testing.T) {
 		"wrapper":   "must end in exec",
 		"README.md": "not executable: chmod +x " + filepath.Join(cfg.Dir, "README.md"),
 		"garbage":   `wrote "hello, I am no handshake"`,
-		"partial":   `wrote "never a line"`,
 		"exit":      "(exit status 3); is it a Geomill plugin?; it last wrote: cannot find my data",
-		"hang":      "no plugin handshake within 2s",
 		"future":    "incompatible API version",
 		"tcp":       "only a Unix socket",
 		"parent":    "not by process",
@@ -60,6 +57,17 @@ func TestWhatIsNoPluginIsRefusedWithAReason(t *testing.T) {
 	}
 }
 
+func TestPluginsThatHangAtTheirStartAreRefused(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	cfg.HandshakeTimeout = 5 * time.Second
+	install(t, cfg.Dir, "hang", "")
+	install(t, cfg.Dir, "partial", "")
+	b := serve(t, cfg)
+	b.refused("hang", "no plugin handshake within 5s")
+	b.refused("partial", `wrote "never a line"`)
+}
+
 func TestReadyDoesNotWaitForAPluginThatHangs(t *testing.T) {
 	t.Parallel()
 	cfg := quick(t)
@@ -67,9 +75,7 @@ func TestReadyDoesNotWaitForAPluginThatHangs(t *testing.T) {
 	cfg.ReadyTimeout = 300 * time.Millisecond
 	install(t, cfg.Dir, "hang", "")
 	b := serve(t, cfg)
-	if s := b.status("hang"); s.State != StateAdmitting {
-		t.Errorf("state is %s", s.State)
-	}
+	eventually(t, "its start", func() bool { return b.status("hang").State == StateAdmitting })
 }
 
 func TestScriptThatExecutesAPluginIsOne(t *testing.T) {
@@ -174,7 +180,7 @@ func TestStartThatIsCancelledBeforehandEndsAtOnce(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Error("the start goes on")
 		<-done
 	}
