@@ -93,8 +93,11 @@ func TestDismissalAndCompletionAgreeEverywhere(t *testing.T) {
 	t.Parallel()
 	told := &ledger{told: map[string][]job.Event{}}
 	begun := make(chan string, 1)
-	b := start(t, func(_ context.Context, a job.Attempt, _ job.Events) (map[string]job.Value, error) {
-		begun <- a.JobID
+	b := start(t, func(ctx context.Context, a job.Attempt, _ job.Events) (map[string]job.Value, error) {
+		select {
+		case begun <- a.JobID:
+		case <-ctx.Done(): // and those before it were not looked for
+		}
 		return map[string]job.Value{"out": a.Inputs["in"]}, nil // whether it was told to end or not
 	}, func(c *job.Config) {
 		told.callbacks = &callbacks{MemoryStore: c.Store.(*jobtest.MemoryStore)}

@@ -66,25 +66,40 @@ func TestAJobThatHasStartedOnceMayWaitForItsNextAttempt(t *testing.T) {
 
 func TestAJobThatIsDismissedBeforeItsNextAttemptNeverStartsAgain(t *testing.T) {
 	t.Parallel()
+	for pause := 100 * time.Millisecond; !dismissedBetween(t, pause); pause *= 4 {
+		if pause > patience {
+			t.Fatal("its next attempt always comes first")
+		}
+	}
+}
+
+// dismissedBetween dismisses a job in the pause before its second attempt, and
+// reports whether it came in time.
+func dismissedBetween(t *testing.T, pause time.Duration) bool {
+	t.Helper()
 	started := make(chan int, 10)
 	b := start(t, func(_ context.Context, a job.Attempt, _ job.Events) (map[string]job.Value, error) {
 		started <- a.Number
 		return nil, &job.Failure{Kind: job.ProcessFailed, Detail: "not now", Retryable: true}
 	}, func(c *job.Config) {
 		p := process(t)
-		p.Policy.RetryBackoff = 100 * time.Millisecond
+		p.Policy.RetryBackoff = pause
 		c.Catalog = catalog{p}
 	})
 	id := b.submit(t, async(`"x"`)).ID
 	poll(t, func() error {
 		j, err := b.Job(t.Context(), id)
-		if err == nil && (j.Status != ogc.Accepted || j.Attempt != 1) {
+		if err == nil && (j.Attempt == 0 || j.Attempt == 1 && j.Status == ogc.Running) {
 			err = errors.New("it waits not yet")
 		}
 		return err
 	})
-	if j, err := b.Dismiss(t.Context(), id); err != nil || j.Status != ogc.Dismissed {
+	j, err := b.Dismiss(t.Context(), id)
+	if err != nil || j.Status != ogc.Dismissed {
 		t.Fatalf("%+v, %v", j, err)
+	}
+	if j.Attempt > 1 {
+		return false
 	}
 	next := b.submit(t, async(`"y"`)).ID // its second attempt comes later
 	b.reaches(t, next, ogc.Failed)
@@ -93,4 +108,5 @@ func TestAJobThatIsDismissedBeforeItsNextAttemptNeverStartsAgain(t *testing.T) {
 		t.Errorf("%d attempts, want 1 and 2", n)
 	}
 	b.reaches(t, id, ogc.Dismissed)
+	return true
 }

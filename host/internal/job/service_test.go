@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds every wait of these tests; only a hang is longer.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // bench is a service on a memory store with an executor that a test scripts.
 type bench struct {

@@ -12,7 +12,7 @@ import (
 )
 
 // patience bounds every wait of the suites. It is reached only by what hangs.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // OpenQueue makes an empty queue that takes at most limit waiting tickets and
 // whose leases last for lease.
