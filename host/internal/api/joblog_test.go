@@ -68,7 +68,7 @@ func (d logDocument) messages() string {
 // reaches polls until a job has ended.
 func reaches(t *testing.T, a *API, path string, s ogc.Status) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		if got := decode[ogc.StatusInfo](t, do(t, a, "GET", path, "")); got.Status == s {
 			return
 		} else if time.Now().After(end) {
@@ -176,7 +176,7 @@ func TestTheLogOfARunningJobGrows(t *testing.T) {
 		return map[string]job.Value{"echo": {JSON: json.RawMessage(`{}`)}}, nil
 	})
 	var w *httptest.ResponseRecorder
-	for end := time.Now().Add(20 * time.Second); w == nil || !strings.Contains(w.Body.String(), `"one"`); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); w == nil || !strings.Contains(w.Body.String(), `"one"`); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the log of a running job is %s", w.Body)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,6 +46,7 @@ func TestASlowReceiverDoesNotDelayOthers(t *testing.T) {
 	for _, j := range jobs {
 		b.reaches(t, j.ID, job.Delivered)
 	}
+	eventually(t, func() bool { return slow.Load() >= 2 }, func() string { return "fewer tries at once to one host than it may have" })
 	if n := slow.Load(); n != 2 {
 		t.Errorf("%d tries at once to one host, want 2", n)
 	}
@@ -78,7 +80,7 @@ func TestAThousandPendingDeliveriesAreMadeAFewAtATime(t *testing.T) {
 		b.fail(t, hosts[i%len(hosts)])
 	}
 	counted := &outbox{Outbox: b.store}
-	again, err := New(Config{Outbox: counted, Do: b.Do, PerHost: 4})
+	again, err := New(Config{Outbox: counted, Do: b.Do, PerHost: 4, Timeout: longest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,11 +121,12 @@ func TestEveryHostHasItsTurn(t *testing.T) {
 	t.Parallel()
 	// Do stands for a hundred hosts, all of which hang but the last.
 	done := make(chan struct{})
+	reached := sync.OnceFunc(func() { close(done) })
 	b := start(t, func(c *Config) {
 		c.Timeout, c.Tries = 20*time.Millisecond, 1_000_000
 		c.Do = func(r *http.Request) (*http.Response, error) {
 			if r.URL.Host == "h99" {
-				close(done)
+				reached()
 				return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
 			}
 			<-r.Context().Done()
