@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every wait of a script; only a hang is longer.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // built is the directory with the binaries that the scripts use: geomill and,
 // in plugins, what is bundled.

@@ -30,14 +30,15 @@ func TestTheTutorialIsTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	// The port of the page may be taken.
-	commands, wanted := blocks(strings.ReplaceAll(string(page), "localhost:5000", freeAddress(t)))
+	// The port of the page may be taken, and the machine busy.
+	changed := strings.NewReplacer("localhost:5000", freeAddress(t), "geomill plugin check ", "geomill plugin check --slack 8 --timeout 5m ")
+	commands, wanted := blocks(changed.Replace(string(page)))
 	var text strings.Builder
 	text.WriteString("set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n")
 	for i, block := range commands {
 		fmt.Fprintf(&text, "exec > %s/out%d 2>&1\n%s", dir, i, block)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	work := filepath.Join(dir, "work")
 	if err := os.Mkdir(work, 0o755); err != nil {

@@ -246,7 +246,7 @@ def test_a_cancelled_job_ends_where_it_looks() -> None:
 
     begun = time.monotonic()
     assert run(wait, cancel_at=10).cancelled
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 50
 
 
 def test_programs_of_a_cancelled_job_are_killed() -> None:
@@ -258,7 +258,7 @@ def test_programs_of_a_cancelled_job_are_killed() -> None:
 
     begun = time.monotonic()
     assert run(shell, cancel_at=10).cancelled
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 50
 
 
 def test_a_program_runs_for_its_job() -> None:

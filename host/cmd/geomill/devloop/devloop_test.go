@@ -12,7 +12,7 @@ import (
 )
 
 // patience bounds every wait.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 func write(t *testing.T, dir, name, text string, mode os.FileMode) {
 	t.Helper()
