@@ -26,7 +26,7 @@ import (
 const asPlugin = "GEOMILL_TEST_AS_PLUGIN"
 
 // deadline catches hangs.
-const deadline = 30 * time.Second
+const deadline = time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asPlugin) == "" {

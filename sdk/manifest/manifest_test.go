@@ -28,7 +28,12 @@ const tool = "#!/bin/sh\nfor a in \"$@\"; do printf '%s\\n' \"$a\"; done\n"
 func only(t *testing.T, text string) sdk.Process {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "tool"), []byte(tool), 0o700); err != nil {
+	// A program that is open for writing does not start, and a fork for another test
+	// keeps it open for a moment.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(filepath.Join(dir, "tool"), []byte(tool), 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	document := "processes: {p: {" + text + "}}"

@@ -27,7 +27,7 @@ import (
 const childSocket = "GEOMILL_WIRE_TEST_SOCKET"
 
 // patience is a deadline that only a hang reaches.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	if socket := os.Getenv(childSocket); socket != "" {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"geomill/host"
@@ -63,7 +64,12 @@ func interpreted(t *testing.T, script, interpreter string) string {
 	}
 	_, rest, _ := bytes.Cut(text, []byte("\n"))
 	path := filepath.Join(t.TempDir(), filepath.Base(script))
-	if err := os.WriteFile(path, append([]byte("#!"+interpreter+"\n"), rest...), 0o755); err != nil {
+	// A program that is open for writing does not start, and a fork for another test
+	// keeps it open for a moment.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(path, append([]byte("#!"+interpreter+"\n"), rest...), 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -108,7 +108,12 @@ func install(from, to string) error {
 		return err
 	}
 	tmp := filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+".tmp")
-	if err := os.WriteFile(tmp, content, 0o755); err != nil {
+	// A program that is open for writing does not start, and a fork for another
+	// script keeps it open for a moment.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(tmp, content, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		return err
 	}
 	return os.Rename(tmp, to)

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait; only a hang is longer.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // serve runs a server on a directory until stop is called.
 func serve(t *testing.T, dir string, backup func(context.Context, io.Writer) error) (stop func()) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -153,7 +154,12 @@ func install(t testing.TB, dir, name, edition string) string {
 func place(t testing.TB, dir, name string, content []byte, mode os.FileMode) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path+".tmp", content, mode); err != nil {
+	// A program that is open for writing does not start, and a fork for another test
+	// keeps it open for a moment.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path+".tmp", content, mode)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(path+".tmp", path); err != nil {

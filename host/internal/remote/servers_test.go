@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every wait of these tests; only a hang is longer.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // client makes a client that may talk to this machine, unless change forbids it.
 func client(t testing.TB, change ...func(*Policy)) *Client {

@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait; only a hang is longer.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func hideSecret(text string) string { return strings.ReplaceAll(text, "12345", "[PIN]") }
 
