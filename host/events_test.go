@@ -96,7 +96,7 @@ func TestAClientFollowsAJobToItsEnd(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir(), []string{"sleep"})
 	c := newWeb(t, s.url)
-	job := c.submit(t, "sleep", `{"seconds":6,"steps":10}`)
+	job := c.submit(t, "sleep", `{"seconds":10,"steps":10}`)
 	c.await(t, job, "running")
 	whole, part := c.listen(t, job, ""), c.listen(t, job, "")
 	if ct := whole.Header.Get("Content-Type"); whole.StatusCode != 200 || ct != "text/event-stream" || whole.Header.Get("Access-Control-Allow-Origin") != "" {

@@ -16,20 +16,14 @@ func TestNewcomerWithAnEarlierNameTakesOverAProcess(t *testing.T) {
 	b.runs("echo", "b")
 	install(t, cfg.Dir, "twin-a", "a")
 	b.runs("echo", "a")
-	if s := b.status("twin-b"); s.Reason != "process echo is not offered: already offered by twin-a" {
-		t.Errorf("status: %+v", s)
-	}
+	b.refused("twin-b", "process echo is not offered: already offered by twin-a")
 	install(t, cfg.Dir, "twin-c", "c")
 	eventually(t, "one with a later name", func() bool { return b.status("twin-c").Name != "" })
 	b.runs("echo", "a")
-	if s := b.status("twin-c"); s.Reason != "process echo is not offered: already offered by twin-a" {
-		t.Errorf("status: %+v", s)
-	}
+	b.refused("twin-c", "process echo is not offered: already offered by twin-a")
 	if err := os.Remove(filepath.Join(cfg.Dir, "twin-a")); err != nil {
 		t.Fatal(err)
 	}
 	b.runs("echo", "b")
-	if s := b.status("twin-b"); s.Reason != "" {
-		t.Errorf("status: %+v", s)
-	}
+	eventually(t, "an end of the refusal", func() bool { return b.status("twin-b").Reason == "" })
 }

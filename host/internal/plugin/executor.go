@@ -13,7 +13,7 @@ import (
 )
 
 // reportWait bounds how long a job whose plugin died waits to learn how.
-const reportWait = 2 * time.Second
+const reportWait = 10 * time.Second
 
 // beginning is when an attempt began: by the clock, and by the lines that its
 // instance had written.

@@ -23,7 +23,7 @@ const closedBit = int64(1) << 62
 
 // exitGrace is how long a plugin that cut the connection may take to exit, so
 // that its own exit status is seen.
-const exitGrace = 250 * time.Millisecond
+const exitGrace = time.Second
 
 // instance is one running process of a plugin with its session. One goroutine,
 // own, takes it through its states; others ask by end and hurry.

@@ -82,9 +82,10 @@ func TestAJobForAReplacedVersionIsToldSo(t *testing.T) {
 	if _, err := b.host.Execute(t.Context(), a, &ev); !errors.Is(err, ev.refusal) {
 		t.Errorf("refused: %v", err)
 	}
-	if s := b.status("chaos"); len(s.Instances) != 1 || s.Instances[0].Jobs != 0 {
-		t.Errorf("instances: %+v", s.Instances)
-	}
+	eventually(t, "one instance, without a job", func() bool {
+		s := b.status("chaos")
+		return len(s.Instances) == 1 && s.Instances[0].Jobs == 0
+	})
 }
 
 func TestOrdersEndWithTheHost(t *testing.T) {
