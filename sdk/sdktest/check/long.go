@@ -1,11 +1,13 @@
 package check
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"geomill/proto/processv1"
 	"geomill/sdk/wire"
 )
 
@@ -77,16 +79,28 @@ func (s *session) occupy() (*run, error) {
 	return r, s.runsOn(r)
 }
 
-// runsOn waits until a job has begun, and fails when it ends.
+// runsOn waits until a job has begun, and fails when it ends. On a busy machine it
+// takes longer to begin, which the plugin says.
 func (s *session) runsOn(r *run) error {
-	timer := time.NewTimer(settle)
-	defer timer.Stop()
-	select {
-	case <-r.ended:
-		return fmt.Errorf("process %s was to run for some seconds: %s", r.process.id(), outcome(r.end))
-	case <-s.over:
-		return s.lostError()
-	case <-timer.C:
-		return nil
+	end := time.Now().Add(s.probe.within(settle))
+	for pause := settle; ; pause = settle / 10 {
+		select {
+		case <-r.ended:
+			return fmt.Errorf("process %s was to run for some seconds: %s", r.process.id(), outcome(r.end))
+		case <-s.over:
+			return s.lostError()
+		case <-time.After(pause):
+		}
+		if time.Now().After(end) || s.busy() {
+			return nil
+		}
 	}
+}
+
+// busy reports whether the plugin says that a job is in flight.
+func (s *session) busy() bool {
+	ctx, cancel := context.WithTimeout(s.probe.ctx, settle)
+	defer cancel()
+	answer, err := control(s.in).Check(ctx, &processv1.CheckRequest{})
+	return err == nil && answer.GetInFlight() > 0
 }
