@@ -176,12 +176,12 @@ func (c *child) exec(ctx context.Context) error {
 			return nil
 		}
 		if !errors.Is(err, syscall.ETXTBSY) || try == busyRetries {
-			return explainExec(err, c.exe.head())
+			return explainExec(err, c.exe.look())
 		}
 		select {
 		case <-time.After(busyPause):
 		case <-ctx.Done():
-			return explainExec(err, c.exe.head())
+			return explainExec(err, c.exe.look())
 		}
 	}
 }

@@ -16,13 +16,13 @@ func TestNewcomerWithAnEarlierNameTakesOverAProcess(t *testing.T) {
 	b.runs("echo", "b")
 	install(t, cfg.Dir, "twin-a", "a")
 	b.runs("echo", "a")
-	if s := b.status("twin-b"); s.Reason != "process echo is not offered: already offered by twin-a" {
+	if s := b.status("twin-b"); s.Reason != "process echo is not offered: "+alreadyOffered("twin-a") {
 		t.Errorf("status: %+v", s)
 	}
 	install(t, cfg.Dir, "twin-c", "c")
 	eventually(t, "one with a later name", func() bool { return b.status("twin-c").Name != "" })
 	b.runs("echo", "a")
-	if s := b.status("twin-c"); s.Reason != "process echo is not offered: already offered by twin-a" {
+	if s := b.status("twin-c"); s.Reason != "process echo is not offered: "+alreadyOffered("twin-a") {
 		t.Errorf("status: %+v", s)
 	}
 	if err := os.Remove(filepath.Join(cfg.Dir, "twin-a")); err != nil {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"geomill/host/internal/plugin/sandbox"
+	"geomill/sdk/wire/program"
 )
 
 // searchPath is where plugins find programs.
@@ -58,8 +59,8 @@ func (l *launcher) spec(exe *executable, o Options, work *workDir) sandbox.Spec 
 	if o.Network {
 		s.Read = append(s.Read, sandbox.Resolver()...)
 	}
-	if program := sandbox.Interpreter(exe.head(), searchPath); program != "" {
-		s.Read = append(s.Read, sandbox.Installation(program, searchPath)...)
+	if interpreter := sandbox.Interpreter(exe.look().Head, searchPath); interpreter != "" {
+		s.Read = append(s.Read, sandbox.Installation(interpreter, searchPath)...)
 	}
 	return s
 }
@@ -81,16 +82,14 @@ func homeOf(path, plugins string) []string {
 	return []string{home}
 }
 
-// head returns the beginning of the file.
-func (e *executable) head() []byte {
+// look returns what the file tells about itself.
+func (e *executable) look() program.File {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.file == nil {
-		return nil
+		return program.File{}
 	}
-	head := make([]byte, 256)
-	n, _ := e.file.ReadAt(head, 0) // what cannot be read has no first line
-	return head[:n]
+	return program.Look(e.file)
 }
 
 // confined starts cmd with the rights of the child. One that cannot have its

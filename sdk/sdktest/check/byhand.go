@@ -60,17 +60,17 @@ func checkExecutable(p *probe) verdict {
 	}
 	switch {
 	case info.Size() == 0:
-		return unusable(failed("the file is empty"))
+		return unusable(failed("the file is empty: build or copy it anew"))
 	case mode&0o111 == 0:
-		return unusable(failed("its mode is %o: it may not be executed", mode))
+		return unusable(failed("its mode is %o, not executable: chmod 755 it", mode))
 	case mode&0o022 != 0:
-		return failed("its mode is %o: group or others may write to it", mode)
+		return failed("its mode is %o, and group or others may write to it: chmod go-w it", mode)
 	}
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 && int(owner.Uid) != os.Geteuid() {
 		return warned("user %d owns it; a host takes it only if it runs as that user", owner.Uid)
 	}
 	if err := p.tryExec(); err != nil {
-		return unusable(failed("%v", explainExec(err)))
+		return unusable(failed("%v", p.explainExec(err)))
 	}
 	return passed("%d bytes, mode %o", info.Size(), mode)
 }

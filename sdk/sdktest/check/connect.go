@@ -80,7 +80,11 @@ func (p *probe) read(in *instance, line string) error {
 	text := strings.TrimSuffix(line, "\n")
 	if text == "" && line == "" {
 		in.gone(p.ctx, time.Second)
-		return &fault{stepHandshake, fmt.Sprintf("it ended before the handshake (%s)%s", in.status(), in.lastWords())}
+		words := in.lastWords()
+		if reason, _ := p.file.Ended(words); reason != "" {
+			return &fault{stepHandshake, reason}
+		}
+		return &fault{stepHandshake, fmt.Sprintf("it ended before the handshake (%s)%s", in.status(), words)}
 	}
 	if !handshakeLine.MatchString(text) {
 		return &fault{stepQuiet, fmt.Sprintf("standard output begins with %.120q, where the handshake line belongs", line)}

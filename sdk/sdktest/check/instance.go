@@ -90,7 +90,7 @@ func (p *probe) launch(l limits) (*instance, error) {
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
 	if err := in.start(file); err != nil {
-		return nil, explainExec(err)
+		return nil, p.explainExec(err)
 	}
 	return in, nil
 }
@@ -158,14 +158,10 @@ func (in *instance) readStdout() {
 	}
 }
 
-func explainExec(err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOEXEC):
-		return errors.New("it is not a program for this machine (a script must begin with #! and its interpreter)")
-	case errors.Is(err, syscall.ENOENT):
-		return errors.New("its interpreter, named in the first line of a script or in the program's header, does not exist")
-	case errors.Is(err, syscall.EACCES):
-		return errors.New("it may not be executed (chmod 755)")
+// explainExec says why the system does not execute the plugin, and what to do.
+func (p *probe) explainExec(err error) error {
+	if reason, _ := p.file.Exec(err); reason != "" {
+		return errors.New(reason)
 	}
 	return err
 }
