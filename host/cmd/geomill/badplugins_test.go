@@ -35,7 +35,7 @@ func badPlugins(t *testing.T) map[string]badPlugin {
 		return "is a program for " + system + ", and this machine needs one" + built
 	}
 	line := func(handshake string) []byte {
-		return []byte(plainScript + "echo '" + handshake + "'\nexec sleep 60\n")
+		return []byte(plainScript + `[ "$GEOMILL_PLUGIN" ] || exit 2; echo '` + handshake + "'\nexec sleep 60\n")
 	}
 	all := map[string]badPlugin{
 		"empty":          {want: "empty file: build or copy it anew", checked: "the file is empty: build or copy it anew"},
