@@ -6,19 +6,11 @@ import (
 	"time"
 
 	"geomill/proto/processv1"
-
-	"google.golang.org/protobuf/types/known/durationpb"
 )
-
-// cancelGrace is how long a cancelled job may take to end.
-var cancelGrace = durationpb.New(5 * time.Second)
-
-// settle is how long a job is given to begin, and to turn out not to be long.
-const settle = 300 * time.Millisecond
 
 // health asks the plugin whether it works.
 func (p *probe) health(in *instance) (*processv1.CheckResponse, error) {
-	ctx, cancel := p.patient(callLimit)
+	ctx, cancel := p.patient(p.Times.Call)
 	defer cancel()
 	answer, err := control(in).Check(ctx, &processv1.CheckRequest{})
 	if err != nil {
@@ -65,7 +57,7 @@ func checkCheck(p *probe) verdict {
 
 // settled waits until no more than n jobs are in flight.
 func (p *probe) settled(in *instance, n int) (*processv1.CheckResponse, error) {
-	ctx, cancel := p.patient(jobLimit)
+	ctx, cancel := p.patient(p.Times.Job)
 	defer cancel()
 	for {
 		answer, err := p.health(in)
@@ -167,7 +159,7 @@ func (s *session) cancelAtOnce(proc *process) error {
 	if err := s.send(r.start(inputs), r.cancel("the checker wants to see an end")); err != nil {
 		return err
 	}
-	_, err = s.await(r, cancelGrace.AsDuration())
+	_, err = s.await(r, s.probe.Times.Grace)
 	return err
 }
 
@@ -211,7 +203,7 @@ func checkMaxConcurrency(p *probe) verdict {
 		}
 	}
 	for _, r := range runs {
-		if _, err := s.await(r, jobLimit); err != nil {
+		if _, err := s.await(r, p.Times.Job); err != nil {
 			return failed("of %d jobs where 1 is allowed, job %s: %v", len(runs), r.id, err)
 		}
 		f := r.end.GetFailed()
@@ -254,7 +246,7 @@ func checkSessionEnd(p *probe) verdict {
 	if _, err := p.settled(in, 0); err != nil {
 		return failed("after the end of the session: %v", err)
 	}
-	ctx, cancel := p.patient(callLimit)
+	ctx, cancel := p.patient(p.Times.Call)
 	defer cancel()
 	for {
 		next, err := p.open(in)

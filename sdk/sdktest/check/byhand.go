@@ -16,9 +16,6 @@ import (
 	"geomill/sdk/ogc"
 )
 
-// byHandLimit is how long the plugin may take to answer a person.
-const byHandLimit = 10 * time.Second
-
 // typed is what came of a command.
 type typed struct {
 	out, err bytes.Buffer
@@ -28,7 +25,7 @@ type typed struct {
 
 // byHand runs the plugin without the cookie, as a person would.
 func (p *probe) byHand(args ...string) *typed {
-	ctx, cancel := p.patient(byHandLimit)
+	ctx, cancel := p.patient(p.Times.Handshake)
 	defer cancel()
 	t := new(typed)
 	cmd := exec.CommandContext(ctx, p.Path, args...)
@@ -105,7 +102,7 @@ func checkByHand(p *probe) verdict {
 	t := p.byHand()
 	switch {
 	case t.late:
-		return failed("without arguments and cookie it was still running after %s", p.within(byHandLimit))
+		return failed("without arguments and cookie it was still running after %s", p.within(p.Times.Handshake))
 	case t.failure == nil:
 		return failed("without arguments and cookie it ended with status 0")
 	case len(bytes.TrimSpace(t.err.Bytes())) == 0:

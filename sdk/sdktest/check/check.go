@@ -36,6 +36,11 @@ type Config struct {
 	Timeout time.Duration
 	// Slack multiplies the limits of the contract, for a slow machine; 0: 1.
 	Slack float64
+	// Times are the limits that Slack multiplies.
+	Times Times
+	// Runs is how many jobs are run to see whether the plugin grows, as long as
+	// they take 2 s together at most; 0: DefaultRuns.
+	Runs int
 	// Accepts are further rules of a host for descriptions; nil: none.
 	Accepts func(ogc.Process) error
 }
@@ -49,8 +54,15 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	if c.Slack == 0 {
 		c.Slack = 1
 	}
-	if c.Timeout < 0 || c.Slack < 0 {
-		return nil, errors.New("timeout and slack must be above 0")
+	if c.Runs == 0 {
+		c.Runs = DefaultRuns
+	}
+	if c.Timeout < 0 || c.Slack < 0 || c.Runs < 0 {
+		return nil, errors.New("timeout, slack and runs must be above 0")
+	}
+	var err error
+	if c.Times, err = c.Times.filled(); err != nil {
+		return nil, err
 	}
 	path, err := filepath.Abs(c.Path)
 	if err != nil {

@@ -79,7 +79,7 @@ func (s *session) occupy() (*run, error) {
 
 // runsOn waits until a job has begun, and fails when it ends.
 func (s *session) runsOn(r *run) error {
-	timer := time.NewTimer(settle)
+	timer := time.NewTimer(s.probe.Times.Settle)
 	defer timer.Stop()
 	select {
 	case <-r.ended:

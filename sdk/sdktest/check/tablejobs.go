@@ -146,6 +146,12 @@ var limitChecks = []Check{
 		Fix:   "Cancel all jobs of the stream when it ends, for whatever reason.",
 	},
 	{
+		ID: "attach", Section: "5", Severity: Must, try: checkAttach,
+		Wants: "With the capability attach, a job goes on when its session ends, and Attach sends again what came after after_seq.",
+		Why:   "A host that was restarted goes on with the jobs that were detached from it.",
+		Fix:   "Keep the messages of the job until the process ends; on Attach make the session its, and send those above after_seq.",
+	},
+	{
 		ID: "sigint", Section: "2", Severity: Must, try: checkSigint,
 		Wants: "SIGINT is ignored.",
 		Why:   "A Ctrl-C in the terminal is for the host, which ends its plugins in order.",

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"geomill/proto/processv1"
 	"geomill/sdk/wire"
@@ -137,6 +138,9 @@ func (p *plugin) serve() {
 		os.Exit(1)
 	}
 	server := p.server()
+	if is("handshake.late") {
+		time.Sleep(time.Minute)
+	}
 	go p.handshake()
 	if err := server.Serve(listener); err != nil {
 		fmt.Fprintln(os.Stderr, err)
