@@ -29,9 +29,10 @@ func checkCheck(p *probe) verdict {
 		return failed("%v", err)
 	}
 	busy := 1
+	var short []*run
 	if r == nil {
 		busy = 0
-		if _, err := s.startMany(proc, manyJobs); err != nil {
+		if short, err = s.startMany(proc, manyJobs); err != nil {
 			return failed("%v", err)
 		}
 	}
@@ -46,6 +47,11 @@ func checkCheck(p *probe) verdict {
 	}
 	if r != nil {
 		if err := s.stop(r); err != nil {
+			return failed("%v", err)
+		}
+	}
+	for _, r := range short {
+		if _, err := s.await(r, p.Times.Job); err != nil {
 			return failed("%v", err)
 		}
 	}

@@ -212,9 +212,9 @@ func TestFilesThatCannotBeExecutedFailTheFirstCheckAlone(t *testing.T) {
 		want    string
 	}{
 		"empty":             {"", 0o755, "is empty"},
-		"no program":        {"\x7fELF, but not really", 0o755, "not a program for this machine"},
+		"no program":        {"\x7fELF, but no", 0o755, "not a program for this machine"},
 		"no interpreter":    {"#!/nowhere/python3\n", 0o755, "its interpreter"},
-		"not executable":    {"#!/bin/sh\n", 0o644, "may not be executed"},
+		"not executable":    {"#!/bin/sh\n", 0o644, "not executable: chmod 755 it"},
 		"others may write":  {"#!/bin/sh\necho no plugin >&2; exit 2\n", 0o777, "may write to it"},
 		"group may write":   {"#!/bin/sh\necho no plugin >&2; exit 2\n", 0o775, "may write to it"},
 		"no plugin, but ok": {"#!/bin/sh\necho no plugin >&2; exit 2\n", 0o755, ""},
