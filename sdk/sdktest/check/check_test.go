@@ -115,7 +115,7 @@ var faults = []string{
 	"handshake", "handshake.late", "stdout-quiet", "handshake-line", "handshake-line.version", "socket", "socket.unserved", "health",
 	"info", "info.version", "settings-schema", "settings-schema.array", "processes", "processes.twins",
 	"descriptions", "descriptions.outputs", "configure", "describe-agrees", "go-plugin-streams", "socket-name",
-	"jobs-run", "outputs", "outputs.undeclared", "no-such-process", "bad-input", "unknown-fields",
+	"jobs-run", "outputs", "outputs.undeclared", "examples", "examples.refused", "no-such-process", "bad-input", "unknown-fields",
 	"unknown-message", "unknown-message.attach", "large-frame", "second-session", "second-session.code", "sixteen-jobs",
 	"slow-reader", "file-input", "memory", "check-answers", "second-start", "cancel", "cancel-children",
 	"drain", "drain.open", "drain.hasty", "shutdown", "shutdown.status", "shutdown.socket",

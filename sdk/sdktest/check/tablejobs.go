@@ -14,6 +14,12 @@ var jobChecks = []Check{
 		Fix:   "Correct the output or its description. Files are regular, in the job's directory, with one name and the announced size.",
 	},
 	{
+		ID: "examples", Section: "4", Severity: Should, try: checkExamples,
+		Wants: "Examples and defaults are right by their schemas, and a job that is given one does not refuse it.",
+		Why:   "People and generated clients begin with them.",
+		Fix:   "Correct the example, or the schema, or what the process accepts.",
+	},
+	{
 		ID: "no-such-process", Section: "5", Severity: Must, try: checkNoSuchProcess,
 		Wants: "A job of a process that is not there fails with NO_SUCH_PROCESS.",
 		Why:   "After a plugin was replaced a host may ask for what there was.",

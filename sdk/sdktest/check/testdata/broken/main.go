@@ -219,6 +219,10 @@ func descriptions() []description {
 		list[1]["id"] = "copy"
 	case is("processes-stable"):
 		list[0]["title"] = "Copy by " + strconv.Itoa(os.Getpid())
+	case is("examples"):
+		text["examples"] = []any{"a text that is longer than sixteen bytes", 7}
+	case is("examples.refused"):
+		text["examples"] = []any{"a text that is longer than sixteen bytes", "refuse me"}
 	case is("descriptions"):
 		list[0]["inputs"] = map[string]any{"text": map[string]any{"schema": []int{1}}}
 	case is("descriptions.outputs"):

@@ -193,7 +193,7 @@ func (s *session) work(ctx context.Context, j *job, w *processv1.Start) *process
 	switch w.GetProcessId() {
 	case "copy":
 		text, ok := inputs["text"].(string)
-		if !ok {
+		if !ok || text == "refuse me" {
 			return s.refuse("text")
 		}
 		return s.copied(w, text)
