@@ -36,7 +36,7 @@ func checkCheck(p *probe) verdict {
 			return failed("%v", err)
 		}
 	}
-	answer, err := p.health(s.in)
+	answer, err := p.counted(s.in, busy)
 	switch {
 	case err != nil:
 		return failed("while jobs run: %v", err)
@@ -59,6 +59,17 @@ func checkCheck(p *probe) verdict {
 		return failed("when no job was left: %v", err)
 	}
 	return passed("")
+}
+
+// counted waits until as many jobs are in flight, for the plugin may not have read
+// of them yet, and returns the last answer.
+func (p *probe) counted(in *instance, n int) (*processv1.CheckResponse, error) {
+	for end := time.Now().Add(p.within(p.Times.Call)); ; time.Sleep(10 * time.Millisecond) {
+		answer, err := p.health(in)
+		if err != nil || !answer.GetReady() || int(answer.GetInFlight()) >= n || time.Now().After(end) {
+			return answer, err
+		}
+	}
 }
 
 // settled waits until no more than n jobs are in flight.

@@ -126,7 +126,7 @@ var faults = []string{
 
 // slow are those of them that are waited for in vain.
 var slow = []string{
-	"handshake.late", "sixteen-jobs", "session-end", "second-session", "slow-reader", "cancel", "attach", "shutdown", "sigterm",
+	"handshake.late", "sixteen-jobs", "session-end", "second-session", "slow-reader", "check-answers", "cancel", "attach", "shutdown", "sigterm",
 	"lifeline", "lifeline.children",
 }
 

@@ -32,6 +32,9 @@ func checkDrain(p *probe) verdict {
 	left, want := uint32(0), uint32(0)
 	if first != nil {
 		want = 1
+		if _, err := p.counted(s.in, 1); err != nil {
+			return failed("%v", err)
+		}
 	}
 	if left, err = p.drain(s.in, p.Times.Settle); err != nil {
 		return failed("%v", err)
