@@ -23,6 +23,9 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// Plugins is the directory whose executables are offered.
 	Plugins string `yaml:"plugins"`
+	// Program is the path of the program geomill, which serves manifests of command
+	// line tools; empty: nobody does.
+	Program string `yaml:"-"`
 	// Data is the directory of jobs, outputs and caches.
 	Data string `yaml:"data"`
 	// BaseURL is the public URL of the landing page, when it is not the

@@ -168,7 +168,7 @@ func newPlugins(c Config, data string, decided *decisions, log *slog.Logger) (*p
 func (c Config) admission(data string, decided *decisions, log *slog.Logger) plugin.Config {
 	return plugin.Config{
 		Dir: c.Plugins, CacheDir: filepath.Join(data, "cache"), Policy: decided.policy, Options: decided.options, Env: c.pluginEnv(os.LookupEnv),
-		LockFile: filepath.Join(data, trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
+		Program: c.Program, LockFile: filepath.Join(data, trustFile), TrustKeys: c.TrustKeys, Private: []string{data},
 		Users: c.users(), UsersFile: filepath.Join(data, usersFile), Log: log,
 	}
 }

@@ -17,9 +17,15 @@ type PluginReport = check.Report
 // CheckPlugin finds out whether a plugin, in any language, keeps the contract and
 // would be served by this host. The error says why it could not begin.
 func CheckPlugin(ctx context.Context, c PluginCheck) (*PluginReport, error) {
-	c.Accepts = func(d ogc.Process) error {
-		_, err := job.NewProcess(d, job.Policy{}, job.Plugin{})
-		return err
-	}
+	c.Accepts = CheckProcess
 	return check.Run(ctx, c)
+}
+
+// CheckProcess says why a process that is described like this cannot be served.
+func CheckProcess(d ogc.Process) error {
+	if d.Version == "" {
+		d.Version = "0" // it gets that of its plugin
+	}
+	_, err := job.NewProcess(d, job.Policy{}, job.Plugin{})
+	return err
 }

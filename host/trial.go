@@ -74,7 +74,7 @@ func Try(ctx context.Context, c Config, t Trial, log *slog.Logger) (err error) {
 		return fmt.Errorf("directory for the run: %w", err)
 	}
 	config := plugin.Config{
-		Dir: filepath.Join(dir, "plugins"), WorkDir: filepath.Join(dir, workDir), Policy: c.policy, Env: c.pluginEnv(os.LookupEnv),
+		Dir: filepath.Join(dir, "plugins"), Program: c.Program, WorkDir: filepath.Join(dir, workDir), Policy: c.policy, Env: c.pluginEnv(os.LookupEnv),
 		Settle: time.Millisecond, StopTimeout: trialStop, CheckJSON: api.CheckJSON, Log: log, Private: []string{dir},
 		Options: func(file string) plugin.Options {
 			o := c.options(file)
@@ -130,34 +130,6 @@ func (t Trial) place(c *plugin.Config) (name string, err error) {
 
 // heldUp is how long a plugin may take for everything while somebody debugs it.
 const heldUp = 24 * time.Hour
-
-// copyPlugin copies the executable of a plugin into a directory and returns the
-// name it has there.
-func copyPlugin(path, dir string) (name string, err error) {
-	from, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("plugin: %w", err)
-	}
-	defer from.Close()
-	switch fi, err := from.Stat(); {
-	case err != nil:
-		return "", fmt.Errorf("plugin: %w", err)
-	case !fi.Mode().IsRegular():
-		return "", fmt.Errorf("plugin %s is not a file", path)
-	case fi.Mode().Perm()&0o111 == 0:
-		return "", fmt.Errorf("plugin %s is not executable: chmod +x %s", path, trust.Word(path))
-	}
-	name = strings.TrimSuffix(strings.TrimLeft(filepath.Base(path), ".-"), ".tmp")
-	to, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
-	if err != nil {
-		return "", fmt.Errorf("copy plugin: %w", err)
-	}
-	_, err = io.Copy(to, from)
-	if err = errors.Join(err, to.Close()); err != nil {
-		return "", fmt.Errorf("copy plugin: %w", err)
-	}
-	return name, nil
-}
 
 // served returns the process that is meant, or why it cannot be run.
 func served(plugins *plugin.Host, file, id string) (string, error) {

@@ -35,6 +35,8 @@ const maxBytes = 1 << 20
 type Manifest struct {
 	Plugin    sdk.Plugin
 	Processes []sdk.Process
+
+	descriptions []ogc.Process
 }
 
 // document is a manifest as it is written.
@@ -62,8 +64,11 @@ type process struct {
 	Errors   map[int]reason `yaml:"errors"`   // by exit status
 	Policy   policy         `yaml:"policy"`
 
-	percent *regexp.Regexp
-	program string // absolute path of the command
+	percent          *regexp.Regexp
+	timeout, backoff time.Duration
+	dir              string  // of the manifest
+	program          string  // absolute path of the command
+	tool             *opened // the same, opened by the host; else nil
 }
 
 // parameter is an input.
@@ -75,7 +80,8 @@ type parameter struct {
 	MinOccurs   *int     `yaml:"minOccurs" json:"minOccurs,omitempty"`
 	MaxOccurs   any      `yaml:"maxOccurs" json:"maxOccurs,omitempty"`
 
-	media string // of content in a string; else empty
+	media    string // of content in a string; else empty
+	negative bool   // numbers below 0 are expected
 }
 
 // output is an output, and where it comes from.
@@ -102,51 +108,65 @@ type reason struct {
 
 // policy is what the author wishes, in the words of the host's configuration.
 type policy struct {
-	Slots         int           `yaml:"slots"`
-	Timeout       time.Duration `yaml:"timeout"`
-	RetryAttempts int           `yaml:"retry-attempts"`
-	RetryBackoff  time.Duration `yaml:"retry-backoff"`
-	RetryOn       []string      `yaml:"retry-on"`
-	Deterministic bool          `yaml:"deterministic"`
+	Slots         int      `yaml:"slots"`
+	Timeout       string   `yaml:"timeout"`
+	RetryAttempts int      `yaml:"retry-attempts"`
+	RetryBackoff  string   `yaml:"retry-backoff"`
+	RetryOn       []string `yaml:"retry-on"`
+	Deterministic bool     `yaml:"deterministic"`
 }
 
 // Open reads the manifest at path. Commands with a slash in their names are
 // looked for beside it, others in PATH. The error names every fault.
 func Open(path string) (*Manifest, error) {
-	f, err := os.Open(path)
+	text, tools, err := handedOver()
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
-	defer f.Close()
-	if real, err := os.Readlink(path); err == nil && filepath.IsAbs(real) { // /proc/self/fd/N
-		path = real
+	if text == nil {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("read manifest: %w", err)
+		}
+		defer f.Close()
+		if path, err = filepath.Abs(path); err != nil { // a name without a slash would be looked for in PATH
+			return nil, fmt.Errorf("read manifest: %w", err)
+		}
+		text = f
 	}
-	return Read(f, strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), filepath.Dir(path))
+	if real, err := os.Readlink(path); err == nil && strings.HasPrefix(path, "/proc/") { // /proc/self/fd/N
+		path = strings.TrimSuffix(real, " (deleted)")
+	}
+	return read(text, strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), place{filepath.Dir(path), tools})
 }
 
 // Read reads a manifest whose plugin is called name unless it says otherwise,
 // and whose commands are beside dir.
-func Read(r io.Reader, name, dir string) (*Manifest, error) {
+func Read(r io.Reader, name, dir string) (*Manifest, error) { return read(r, name, place{dir: dir}) }
+
+func read(r io.Reader, name string, at place) (*Manifest, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
 	if len(text) > maxBytes {
-		return nil, fmt.Errorf("manifest is larger than %d bytes", maxBytes)
+		return nil, fmt.Errorf("the manifest is larger than %d bytes: make several of it", maxBytes)
 	}
 	d := document{Name: strings.ToLower(name), Version: "1.0.0"}
 	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&d); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("manifest: %s", yaml.FormatError(err, false, false))
+		return nil, explain(err)
 	}
 	if len(d.Processes) == 0 {
-		return nil, errors.New("manifest has no processes")
+		return nil, errors.New("the manifest has no processes: describe one below the key processes")
 	}
 	m := &Manifest{Plugin: sdk.Plugin{Name: d.Name, Version: d.Version}}
 	var faults []error
 	for _, id := range slices.Sorted(maps.Keys(d.Processes)) {
 		p := d.Processes[id]
-		if err := p.prepare(dir); err != nil {
-			faults = append(faults, fmt.Errorf("processes.%s: %w", id, err))
+		if wrong := p.prepare(at); len(wrong) > 0 {
+			for _, err := range wrong {
+				faults = append(faults, fmt.Errorf("processes.%s: %w", id, err))
+			}
 			continue
 		}
 		description, err := p.describe(id)
@@ -154,15 +174,22 @@ func Read(r io.Reader, name, dir string) (*Manifest, error) {
 			faults = append(faults, fmt.Errorf("processes.%s: %w", id, err))
 			continue
 		}
+		m.descriptions = append(m.descriptions, description)
 		m.Processes = append(m.Processes, sdk.Raw(description, p.run).WithPolicy(p.policy()))
 	}
-	return m, errors.Join(faults...)
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	if _, err := sdk.NewHandler(m.Plugin, m.Processes...); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 func (p *process) policy() sdk.Policy {
 	w := sdk.Policy{
-		MaxConcurrency: p.Policy.Slots, Timeout: p.Policy.Timeout, RetryAttempts: p.Policy.RetryAttempts,
-		RetryBackoff: p.Policy.RetryBackoff, Deterministic: p.Policy.Deterministic,
+		MaxConcurrency: p.Policy.Slots, Timeout: p.timeout, RetryAttempts: p.Policy.RetryAttempts,
+		RetryBackoff: p.backoff, Deterministic: p.Policy.Deterministic,
 	}
 	for _, cause := range p.Policy.RetryOn {
 		w.RetryOn = append(w.RetryOn, retryCauses[cause])

@@ -3,11 +3,14 @@ package manifest
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,7 +56,16 @@ func TestInputsBecomeArguments(t *testing.T) {
 		want                  []string
 	}{
 		{"text", "{type: string}", "{input: x}", "a b", []string{"a b"}},
-		{"number", "{type: number}", "{input: x}", -2.5, []string{"-2.5"}},
+		{"number", "{type: number}", "{input: x}", 2.5, []string{"2.5"}},
+		{"number as it is written", "{type: number}", "{input: x}", json.RawMessage("12345678901234567890.10"), []string{"12345678901234567890.10"}},
+		{"number below 0 that is expected", "{type: number, minimum: -90}", "{input: x}", -2.5, []string{"-2.5"}},
+		{"items below 0 that are expected", "{type: array, items: {type: number, exclusiveMinimum: -180}}", "-te, {input: x, each: true}", []int{-1, 2}, []string{"-te", "-1", "2"}},
+		{"number below 0 after a flag", "{type: number}", "{input: x, flag: -i}", -1, []string{"-i", "-1"}},
+		{"number below 0 after a prefix", "{type: number}", "{input: x, prefix: --by=}", -1, []string{"--by=-1"}},
+		{"@ after a prefix", "{type: string}", "{input: x, prefix: --mail=}", "@ada", []string{"--mail=@ada"}},
+		{"lines", "{type: string}", "{input: x}", "a\n--b\r\n", []string{"a", "--b\r"}},
+		{"a file beside the manifest", "{type: string}", "{input: x}, {beside: tool, prefix: --by=}", "a", []string{"a", "--by=DIR/tool"}},
+		{"empty text", "{type: string}, minOccurs: 0", "a, '', b", nil, []string{"a", "", "b"}},
 		{"number after a flag", "{type: number}", "{input: x, flag: -i}", 10, []string{"-i", "10"}},
 		{"prefix", "{type: string}", "{input: x, prefix: --to=}", "-o", []string{"--to=-o"}},
 		{"nothing to expand", "{type: string}", "'$(reboot); `x` *'", "a", []string{"$(reboot); `x` *"}},
@@ -74,6 +86,7 @@ func TestInputsBecomeArguments(t *testing.T) {
 			}
 			var said string
 			sdktest.Run(t, echoing(t, "x: {schema: "+c.schema+"}", c.command), inputs).Decode("said", &said)
+			said = regexp.MustCompile(`/[^\n]*/tool`).ReplaceAllString(said, "DIR/tool")
 			if d := cmp.Diff(c.want, strings.Split(said, "\n")); d != "" {
 				t.Error(d)
 			}
@@ -92,11 +105,40 @@ func TestAnInputCannotBecomeAnOption(t *testing.T) {
 		{"{type: array}", "{input: x, each: true}", []string{"a", "-o"}},
 		{"{type: array}", "{input: x, join: ' '}", []string{"-o", "b"}},
 		{"{type: string}", "{input: x}", "a\x00b"},
+		{"{type: string}", "{input: x, prefix: --to=}", "a\x00b"},
+		{"{type: string}", "{input: x}", "-"},
+		{"{type: string}", "{input: x}", "--"},
+		{"{type: string}", "{input: x}", "-\n"},
+		{"{type: string}", "{input: x}", "@options"},
+		{"{type: string}", "{input: x, flag: -d}", "@/etc/passwd"},
+		{"{type: integer}", "{input: x}", -9},
+		{"{type: integer, minimum: 0}", "{input: x}", -9},
+		{"{type: array}", "{input: x, each: true}", []int{1, -9}},
+		{"{type: array}", "{input: x, join: ','}", []int{-9, 1}},
+		{"{type: string}", "{input: x}", strings.Repeat("x", 1<<17)},
 	} {
 		r := sdktest.Run(t, echoing(t, "x: {schema: "+c.schema+"}", c.command), map[string]any{"x": c.value})
 		p, ok := errors.AsType[*wire.Problem](r.Err)
 		if !ok || p.Kind != wire.InvalidInput || p.Faults[0].Input != "x" {
 			t.Errorf("%v: %v", c.value, r.Err)
+		}
+	}
+}
+
+func TestAVariableOfTheShellCannotBecomeAnOption(t *testing.T) {
+	t.Parallel()
+	p := only(t, `inputs: {x: {schema: {}}}, outputs: {said: {schema: {type: string}, from: stdout}}, shell: 'printf "%s" "$INPUT_X"'`)
+	for _, value := range []any{"-la", "--", "@file", -9, "a\x00b"} {
+		r := sdktest.Run(t, p, map[string]any{"x": value})
+		if p, ok := errors.AsType[*wire.Problem](r.Err); !ok || p.Kind != wire.InvalidInput {
+			t.Errorf("%v: %v", value, r.Err)
+		}
+	}
+	for _, value := range []string{"$(echo no)", "`echo no`", "'; echo no; '", "a\n--b", "*"} {
+		var said string
+		sdktest.Run(t, p, map[string]any{"x": value}).Decode("said", &said)
+		if said != value {
+			t.Errorf("%q became %q", value, said)
 		}
 	}
 }
@@ -212,35 +254,6 @@ func TestACancelledCommandEndsWithAllThatItStarted(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithAManifestIsNamed(t *testing.T) {
-	t.Parallel()
-	const rest = "outputs: {o: {from: stdout, schema: {}}}"
-	for _, c := range []struct{ text, want string }{
-		{"", "has no processes"},
-		{"processes: {p: {colour: red}}", "colour"},
-		{"processes: {p: {" + rest + "}}", "processes.p: needs a command"},
-		{"processes: {p: {command: [ls], shell: ls, " + rest + "}}", "has both"},
-		{"processes: {p: {command: [no-such-program], " + rest + "}}", "no program no-such-program in PATH"},
-		{"processes: {p: {command: [./none], " + rest + "}}", "there is no program"},
-		{"processes: {p: {command: [ls, {input: x}], " + rest + "}}", `command[1]: there is no input "x"`},
-		{"processes: {p: {command: [ls, {output: o}], " + rest + "}}", "comes from stdout"},
-		{"processes: {p: {command: [ls, {flag: -x}], " + rest + "}}", "command[1]: must be a text"},
-		{"processes: {p: {command: [ls]}}", "has no outputs"},
-		{"processes: {p: {command: [ls], outputs: {o: {from: ../x}}}}", "not inside the working directory"},
-		{"processes: {p: {command: [ls], outputs: {o: {}}}}", "outputs.o: needs from"},
-		{"processes: {p: {command: [ls], progress: '%', " + rest + "}}", "needs a group"},
-		{"processes: {p: {command: [ls], stdin: x, " + rest + "}}", `stdin: there is no input "x"`},
-		{"processes: {p: {command: [ls], env: {a=b: c}, " + rest + "}}", "no name of a variable"},
-		{"processes: {p: {command: [ls], policy: {retry-on: [never]}, " + rest + "}}", `"never" is not one of`},
-		{"processes: {p: {command: [ls], errors: {2: {input: x}}, " + rest + "}}", `errors.2: there is no input "x"`},
-		{"processes: {p: {command: [ls], inputs: {x: {schema: {}, maxOccurs: many}}, " + rest + "}}", "inputs.x"},
-	} {
-		if _, err := Read(strings.NewReader(c.text), "tools", t.TempDir()); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v", c.text, err)
-		}
-	}
-}
-
 func FuzzRead(f *testing.F) {
 	f.Add("processes: {p: {command: [ls, {input: x, flag: -l}], inputs: {x: {schema: {type: string}}}, outputs: {o: {from: stdout, schema: {}}}}}")
 	f.Add("processes: {p: {shell: 'true', outputs: {o: {from: a/b}}, errors: {1: {retry: true}}}}")
@@ -250,4 +263,122 @@ func FuzzRead(f *testing.F) {
 			t.Error("no error and no process")
 		}
 	})
+}
+
+func TestACommandIsNotTakenForAPlugin(t *testing.T) {
+	t.Setenv(wire.CookieKey, wire.CookieValue)
+	t.Setenv(wire.LifelineFD, "3")
+	t.Setenv("PLUGIN_UNIX_SOCKET_DIR", "/nowhere")
+	t.Setenv(wire.InstanceMark, "mark")
+	p := only(t, `outputs: {said: {schema: {type: string}, from: stdout}}, env: {OWN: yes}, command: [env]`)
+	var said string
+	sdktest.Run(t, p, map[string]any{}).Decode("said", &said)
+	for _, name := range []string{wire.CookieKey, wire.LifelineFD, "PLUGIN_"} {
+		if strings.Contains(said, name) {
+			t.Errorf("%s in\n%s", name, said)
+		}
+	}
+	for _, variable := range []string{wire.InstanceMark + "=mark", "OWN=yes", wire.JobMark} {
+		if !strings.Contains(said, variable) {
+			t.Errorf("no %s in\n%s", variable, said)
+		}
+	}
+}
+
+func TestWhatTheHostHasOpenedIsExecuted(t *testing.T) {
+	dir := t.TempDir()
+	manifest, program := filepath.Join(dir, "tools.yaml"), filepath.Join(dir, "tools")
+	text := "processes: {p: {command: [./tools, a], outputs: {said: {schema: {type: string}, from: stdout}}}}"
+	if err := errors.Join(os.WriteFile(manifest, []byte(text), 0o600), os.WriteFile(program, []byte(tool), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	first := 200 // as a host would have it: numbers in a row
+	for i, path := range []string{manifest, program} {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := syscall.Dup3(int(f.Fd()), first+i, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv(wire.ManifestFiles, "200/tools.yaml/tools")
+	m, err := Open(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := program + ".new"
+	if err := errors.Join(os.WriteFile(other, []byte("#!/bin/sh\necho other\n"), 0o700), os.Rename(other, program)); err != nil {
+		t.Fatal(err)
+	}
+	var said string
+	sdktest.Run(t, m.Processes[0], map[string]any{}).Decode("said", &said)
+	if said != "a" {
+		t.Errorf("%q", said)
+	}
+	if _, ok := os.LookupEnv(wire.ManifestFiles); ok {
+		t.Error("the tools are told of the descriptors")
+	}
+}
+
+func TestAProgramThatWasWrittenToIsNotExecuted(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tool")
+	if err := os.WriteFile(path, []byte(tool), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := read(strings.NewReader("processes: {p: {command: [./tool], outputs: {o: {schema: {type: string}, from: stdout}}}}"), "tools",
+		place{filepath.Dir(path), map[string]*opened{"tool": {f, fi.Size(), fi.ModTime()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(tool+"echo more\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := sdktest.Run(t, m.Processes[0], map[string]any{})
+	if p, ok := errors.AsType[*wire.Problem](r.Err); !ok || !p.Retryable || !strings.Contains(p.Detail, "has changed") {
+		t.Errorf("%v", r.Err)
+	}
+}
+
+func TestAToolOutsideOfTheManifestIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "other"), []byte(tool), 0o700), os.Mkdir(filepath.Join(dir, "bin"), 0o700),
+		os.WriteFile(filepath.Join(dir, "bin", "tool"), []byte(tool), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"./other", "bin/tool", "../x/other"} {
+		text := "processes: {p: {command: [" + command + "], outputs: {o: {schema: {}, from: stdout}}}}"
+		_, err := read(strings.NewReader(text), "tools", place{dir, map[string]*opened{}})
+		want := command + " is not a tool of this manifest"
+		if command == "../x/other" {
+			want = "there is no program " + command + " beside the manifest: put it there"
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+}
+
+func TestATextIsNotLargerThanMemoryBears(t *testing.T) {
+	t.Parallel()
+	const of = `outputs: {o: {schema: {type: string%s}, from: big}}, command: [truncate, --size=1G, {output: o}]`
+	r := sdktest.Run(t, only(t, strings.Replace(of, "%s", "", 1)), map[string]any{})
+	if r.Err == nil || !strings.Contains(r.Err.Error(), "with a contentMediaType it may be of any size") {
+		t.Errorf("%v", r.Err)
+	}
+	if r := sdktest.Run(t, only(t, strings.Replace(of, "%s", ", contentMediaType: text/plain", 1)), map[string]any{}); r.Err != nil {
+		t.Errorf("%v", r.Err)
+	}
 }

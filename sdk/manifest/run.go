@@ -11,17 +11,21 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"unicode"
 
 	"geomill/sdk"
+	"geomill/sdk/wire"
 )
 
 const (
 	// maxLine is how much of a line is kept, in bytes.
 	maxLine = 4 << 10
+	// maxText is the largest output, in bytes, that is a JSON text.
+	maxText = 16 << 20
 	// lastLines is how many lines of standard error a failure quotes.
 	lastLines = 3
 )
@@ -36,7 +40,10 @@ func (p *process) run(job *sdk.Job, values map[string]sdk.Value) (outputs map[st
 	if err != nil {
 		return nil, err
 	}
-	c := job.Command(p.program, args...)
+	c, err := p.start(job, args)
+	if err != nil {
+		return nil, err
+	}
 	c.Dir = dir
 	if err := p.environment(c, job, values, dir); err != nil {
 		return nil, err
@@ -80,7 +87,7 @@ func (p *process) input(job *sdk.Job, values map[string]sdk.Value) (io.ReadClose
 		return nil, nil
 	}
 	media := p.Inputs[p.Stdin].media
-	if keywords, _ := p.Inputs[p.Stdin].Schema.(map[string]any); media == "" && keywords["type"] == "string" {
+	if media == "" && typeOf(p.Inputs[p.Stdin].Schema) == "string" {
 		media = "text/plain"
 	}
 	if media == "" && v.IsJSON() {
@@ -113,6 +120,7 @@ func (p *process) arguments(job *sdk.Job, values map[string]sdk.Value, dir strin
 // inputs and outputs: INPUT_NAME has the value, or the path of its file,
 // OUTPUT_NAME the path to write to.
 func (p *process) environment(c *exec.Cmd, job *sdk.Job, values map[string]sdk.Value, dir string) error {
+	c.Env = slices.DeleteFunc(c.Env, forPlugins)
 	for name, value := range p.Env {
 		c.Env = append(c.Env, name+"="+value)
 	}
@@ -120,12 +128,14 @@ func (p *process) environment(c *exec.Cmd, job *sdk.Job, values map[string]sdk.V
 		return nil
 	}
 	for id := range values {
-		a := argument{Input: id, Prefix: variable("INPUT_", id) + "="}
-		set, err := a.expand(p, job, values, dir)
+		// Whoever writes "$INPUT_X" into a line has it become an argument.
+		set, err := argument{Input: id}.expand(p, job, values, dir)
 		if err != nil {
 			return err
 		}
-		c.Env = append(c.Env, set...)
+		for _, value := range set {
+			c.Env = append(c.Env, variable("INPUT_", id)+"="+value)
+		}
 	}
 	for id, out := range p.Outputs {
 		if out.From != stdout {
@@ -133,6 +143,13 @@ func (p *process) environment(c *exec.Cmd, job *sdk.Job, values map[string]sdk.V
 		}
 	}
 	return nil
+}
+
+// forPlugins reports whether a variable is between the host and its plugin: a
+// command that is a plugin itself is to be one started by hand.
+func forPlugins(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return name == wire.CookieKey || name == wire.LifelineFD || name == wire.DetachedDir || strings.HasPrefix(name, "PLUGIN_")
 }
 
 // variable names the variable of an input or output: INPUT_NAME.
@@ -192,7 +209,14 @@ func (o output) value(path string) (sdk.Value, error) {
 	if o.media != "" && o.media != "application/json" {
 		return sdk.FileValue(sdk.File{Path: path, MediaType: o.media}), nil
 	}
-	if keywords, _ := o.Schema.(map[string]any); keywords["type"] == "string" {
+	if typeOf(o.Schema) == "string" {
+		fi, err := os.Stat(path)
+		if err == nil && fi.Size() > maxText {
+			err = fmt.Errorf("is a text of more than %d bytes; with a contentMediaType it may be of any size", maxText)
+		}
+		if err != nil {
+			return sdk.Value{}, err
+		}
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return sdk.Value{}, err

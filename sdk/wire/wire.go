@@ -34,6 +34,13 @@ const (
 	// for which job. A plugin passes the first on to them, and may set the second.
 	InstanceMark = "GEOMILL_INSTANCE"
 	JobMark      = "GEOMILL_JOB"
+	// ManifestFiles names the environment variable by which the host tells its own
+	// program, serving a manifest, which files it has open: FD/MANIFEST/TOOL/..., the
+	// first number and their names.
+	ManifestFiles = "GEOMILL_MANIFEST_FILES"
+	// ExitUnfit is the exit status of a plugin that cannot be served, and has said
+	// on standard error, to the operator, what is wrong with it and what to do.
+	ExitUnfit = 78
 	// MaxMessageBytes limits one gRPC message, both ways.
 	MaxMessageBytes = 16 << 20
 	// InlineMaxBytes is the largest value that travels inside the session;

@@ -92,6 +92,16 @@ func (s settings) load() (host.Config, error) {
 	return c, nil
 }
 
+// ownProgram is this program: it serves manifests, as the version that it is.
+const ownProgram = "/proc/self/exe"
+
+// serving is load for a host that starts plugins.
+func (s settings) serving() (host.Config, error) {
+	c, err := s.load()
+	c.Program = ownProgram
+	return c, err
+}
+
 // above puts into c what flags and variables say.
 func (s settings) above(c *host.Config) {
 	set(&c.Listen, s.Listen)

@@ -78,7 +78,7 @@ var every = map[string]string{
 var lists = []string{"plugin-env", "compat", "trusted-proxies", "cors-origins", "reference-schemes", "reference-allow", "reference-deny", "trust-keys"}
 
 // fileOnly are the fields of the configuration that no flag sets.
-var fileOnly = []string{"Title", "Description", "CallbackSecret", "PluginConfig", "Processes"}
+var fileOnly = []string{"Title", "Description", "CallbackSecret", "PluginConfig", "Processes", "Program"}
 
 func TestEveryKeyIsAFlagAVariableAndAKeyOfTheFile(t *testing.T) {
 	var text strings.Builder

@@ -25,7 +25,7 @@ func (devCmd) Help() string {
 
 Builds the plugin into build/plugins, serves it, and builds it anew whenever its
 source changes: a Go module by the go command, what else has a Makefile by its
-target build; executable scripts are copied. While a build fails, the plugin before
+target build; executable scripts and manifests of command line tools are copied. While a build fails, the plugin before
 goes on serving. Jobs are kept in build/data.`
 }
 
@@ -71,7 +71,7 @@ func (c devCmd) Run(s *streams) error {
 // load is the configuration of a server for someone who changes a plugin.
 func (c devCmd) load(p *devloop.Project) (host.Config, error) {
 	data := filepath.Join(p.Dir, "build", "data")
-	config, err := settings{Config: c.Config, Listen: c.Listen, Plugins: &p.Plugins, Data: &data}.load()
+	config, err := settings{Config: c.Config, Listen: c.Listen, Plugins: &p.Plugins, Data: &data}.serving()
 	if err != nil {
 		return config, err
 	}

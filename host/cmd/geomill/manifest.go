@@ -1,9 +1,7 @@
 package main
 
 import (
-	"os"
-
-	"geomill/sdk"
+	"geomill/host"
 	"geomill/sdk/manifest"
 )
 
@@ -22,11 +20,5 @@ directory; sdk/manifest/README.md says what is in it.`
 
 // Run does not return, unless the manifest is wrong: a plugin ends itself.
 func (c manifestCmd) Run(*streams) error {
-	m, err := manifest.Open(c.File)
-	if err != nil {
-		return err
-	}
-	os.Args = append([]string{m.Plugin.Name}, c.Args...)
-	sdk.Serve(m.Plugin, m.Processes...)
-	return nil
+	return manifest.Serve(c.File, c.Args, host.CheckProcess)
 }

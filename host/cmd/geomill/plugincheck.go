@@ -14,7 +14,7 @@ import (
 )
 
 type pluginCheckCmd struct {
-	Path     string        `arg:"" type:"existingfile" help:"Executable of the plugin."`
+	Path     string        `arg:"" type:"existingfile" help:"Executable of the plugin, or a manifest of command line tools."`
 	Inputs   jsonFile      `help:"Inputs of jobs: a JSON object with an object of inputs for each process id." placeholder:"FILE"`
 	Long     jsonFile      `help:"Likewise, for jobs that take ten seconds or more: what a running job is to endure is tried on them." placeholder:"FILE"`
 	Settings jsonFile      `help:"Settings for the plugin, a JSON object." placeholder:"FILE"`
@@ -67,12 +67,19 @@ func (c *pluginCheckCmd) Run(s *streams) error {
 	if err := errors.Join(c.Inputs.into("--inputs", &config.Inputs), c.Long.into("--long", &config.Long)); err != nil {
 		return err
 	}
+	path, done, err := host.Startable(c.Path, ownProgram)
+	if err != nil {
+		return err
+	}
+	defer done()
+	config.Path = path
 	ctx, stop := interruptible()
 	defer stop()
 	report, err := host.CheckPlugin(ctx, config)
 	if err != nil {
 		return err
 	}
+	report.Path = c.Path
 	if c.JSON {
 		err = printDocument(s.out, report)
 	} else {

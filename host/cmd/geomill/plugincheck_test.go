@@ -93,7 +93,7 @@ func (c checked) check(t *testing.T, name string) string {
 // addCommands adds the examples that are command lines.
 func addCommands(t *testing.T, plugins map[string]checked) {
 	manifest := filepath.Join(built, "geomill") + " manifest"
-	plugins["text-tools"] = checked{path: interpreted(t, filepath.Join(examples, "command", "text-tools"), manifest)}
+	plugins["text-tools"] = checked{path: interpreted(t, filepath.Join(examples, "command", "text-tools.yaml"), manifest)}
 	for _, tool := range []string{"ogr2ogr", "gdal_contour"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Logf("NOT TESTED: gdal-tools; there is no %s", tool)
@@ -105,7 +105,7 @@ func addCommands(t *testing.T, plugins map[string]checked) {
 	if err := errors.Join(err, err2); err != nil {
 		t.Fatal(err)
 	}
-	plugins["gdal-tools"] = checked{interpreted(t, filepath.Join(examples, "command", "gdal-tools"), manifest),
+	plugins["gdal-tools"] = checked{interpreted(t, filepath.Join(examples, "command", "gdal-tools.yaml"), manifest),
 		[]string{"--inputs", inputsFile(t, map[string]any{
 			"reproject": map[string]any{"features": json.RawMessage(zones)},
 			"contour":   map[string]any{"elevation": relief, "interval": 50},
@@ -206,7 +206,7 @@ func TestEveryPluginOfTheProjectIsChecked(t *testing.T) {
 			}
 			name := e.Name()
 			hosts := map[string]bool{"command": true, "data": true, "demo": true, "python-sdk": true} // of plugins, or of none
-			if dir == "." && !hosts[name] && e.IsDir() || dir != "." && fi.Mode().Perm()&0o111 != 0 && !e.IsDir() {
+			if dir == "." && !hosts[name] && e.IsDir() || dir != "." && !e.IsDir() && (fi.Mode().Perm()&0o111 != 0 || filepath.Ext(name) == ".yaml") {
 				if !strings.Contains(string(text), `"`+name+`"`) {
 					t.Errorf("%s is not checked", filepath.Join(dir, name))
 				}

@@ -27,7 +27,7 @@ processes, and stops it again. What a running server makes of its plugins is tol
 }
 
 func (c pluginsCmd) Run(s *streams) error {
-	config, err := c.load()
+	config, err := c.serving()
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 type runCmd struct {
-	Plugin  string   `arg:"" optional:"" help:"Executable of the plugin."`
+	Plugin  string   `arg:"" optional:"" help:"Executable of the plugin, or a manifest of command line tools."`
 	Process string   `arg:"" optional:"" help:"Process, if the plugin has several."`
 	Attach  string   `help:"Socket of a plugin that was started with GEOMILL_ATTACH=1, under a debugger for example; it prints this flag. There is no PLUGIN then." placeholder:"SOCKET"`
 	Input   []string `short:"i" sep:"none" help:"Value of an input: ID=TEXT, or ID=@FILE for the content of a file. @FILE alone is a JSON object of inputs." placeholder:"ID=VALUE"`
@@ -37,7 +37,7 @@ output as a JSON object, progress and log lines to standard error.`
 }
 
 func (c runCmd) Run(s *streams) error {
-	config, err := settings{Config: c.Config}.load()
+	config, err := settings{Config: c.Config}.serving()
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ SIGHUP reads the configuration again: plugin-config and processes of it come int
 }
 
 func (c serveCmd) Run(s *streams) error {
-	config, err := c.load()
+	config, err := c.serving()
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (c serveCmd) Run(s *streams) error {
 			fmt.Fprintf(s.out, "listening on %s\n", url)
 		},
 		Found:  func(found []host.PluginStatus) { announce(s.out, address, found, config) },
-		Reread: c.load,
+		Reread: c.serving,
 		Hangup: hangup,
 	})
 }

@@ -33,7 +33,7 @@ type version struct {
 // of a plugin that is replaced goes on serving unless all of the new one is
 // right.
 func (h *Host) admit(ctx context.Context, c candidate, replaces bool) (*version, error) {
-	exe, err := openExecutable(c, h.uid, func(id identity) string { return h.cache.hash(c.path, id) })
+	exe, err := openExecutable(c, h.uid, h.cache.hash)
 	if err != nil {
 		return nil, mayPass(err)
 	}
@@ -76,7 +76,7 @@ func (h *Host) admitExecutable(ctx context.Context, exe *executable, c candidate
 		return nil, errors.New("offers no process")
 	}
 	o.Limits = o.Limits.withFile(list)
-	h.cache.put(exe.path, exe.id, exe.hash, d)
+	h.cache.remember(exe, d)
 	if err := h.accept(exe.name, pin, d, o.policy()); err != nil {
 		return nil, passing{err}
 	}

@@ -115,11 +115,18 @@ func (c *cache) hash(path string, id identity) string {
 	return f.Hash
 }
 
-// knows reports whether the file at path is described.
-func (c *cache) knows(path string, id identity) bool {
-	hash := c.hash(path, id)
+// knows reports whether a candidate is described.
+func (c *cache) knows(seen candidate) bool {
+	hash := c.hash(seen.path, seen.id)
 	if hash == "" {
 		return false
+	}
+	if seen.manifest {
+		b := &bundle{base: filepath.Base(seen.path)}
+		for _, t := range seen.tools {
+			b.tools = append(b.tools, &executable{path: t.path, content: c.hash(t.path, t.id)})
+		}
+		hash = b.sum(hash)
 	}
 	_, ok := c.describe(hash)
 	return ok
@@ -137,18 +144,32 @@ func (c *cache) describe(hash string) (description, bool) {
 	return d.description, ok
 }
 
-// put remembers an admitted plugin until save writes it down.
-func (c *cache) put(path string, id identity, hash string, d description) {
+// remember keeps what is known of an admitted plugin, and of all files that it
+// consists of, until save writes it down.
+func (c *cache) remember(e *executable, d description) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
+	c.putFileLocked(e.path, e.id, e.content, now)
+	if e.bundle != nil {
+		for _, t := range e.bundle.tools {
+			c.putFileLocked(t.path, t.id, t.content, now)
+		}
+	}
+	c.putLocked(e.hash, d, now)
+}
+
+func (c *cache) putFileLocked(path string, id identity, hash string, now time.Time) {
 	if f, ok := c.doc.Files[path]; !ok || f.ID != id || f.Hash != hash {
 		c.dirty = true
 	}
+	c.doc.Files[path] = cachedFile{id, hash, now}
+}
+
+func (c *cache) putLocked(hash string, d description, now time.Time) {
 	if _, ok := c.doc.Descriptions[hash]; !ok {
 		c.dirty = true
 	}
-	c.doc.Files[path] = cachedFile{id, hash, now}
 	c.doc.Descriptions[hash] = cachedDetails{d, now}
 }
 

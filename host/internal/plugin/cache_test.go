@@ -23,7 +23,7 @@ func TestCacheRemembersUntilTheFileChanges(t *testing.T) {
 	id := identity{Dev: 1, Inode: 2, Size: 3, Mtime: 4, Ctime: 5}
 	d := description{Info: wire.Info{Name: "n", Version: "1"},
 		Processes: []wire.Process{describeForTest("p")}}
-	c.put("/plugins/p", id, "abc", d)
+	c.remember(&executable{path: "/plugins/p", id: id, content: "abc", hash: "abc"}, d)
 	if err := c.save(); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestBrokenCacheIsEmptyAndWorks(t *testing.T) {
 		if got := c.hash("x", identity{}); got != "" {
 			t.Errorf("%q: hash %q", content, got)
 		}
-		c.put("p", identity{}, "h", description{})
+		c.remember(&executable{path: "p", content: "h", hash: "h"}, description{})
 		if err := c.save(); err != nil {
 			t.Errorf("%q: %v", content, err)
 		}
@@ -84,7 +84,7 @@ func TestCacheIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range cacheEntries + 10 {
-		c.put(fmt.Sprint(i), identity{}, fmt.Sprint(i), description{})
+		c.remember(&executable{path: fmt.Sprint(i), content: fmt.Sprint(i), hash: fmt.Sprint(i)}, description{})
 	}
 	if err := c.save(); err != nil {
 		t.Fatal(err)

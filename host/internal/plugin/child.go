@@ -40,6 +40,7 @@ const (
 // has started ends with it.
 type child struct {
 	exe     *executable
+	program *executable // serves exe if that is a manifest; nil: nobody does
 	console *console
 	env     []string // beyond what go-plugin asks for
 	limits  Limits
@@ -116,16 +117,20 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 		Dir:         home,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: c.detached == "", Setsid: c.detached != ""},
 	}
+	if b := c.exe.bundle; b != nil {
+		c.cmd.Args = []string{"geomill", "manifest", c.exe.path}
+		c.cmd.Env = append(c.cmd.Env, b.variable())
+	}
 	return nil
 }
 
 // Start starts the process.
 func (c *child) Start(ctx context.Context) error {
-	file, err := c.exe.duplicate()
+	files, err := c.opened()
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer closeAll(files)
 	var theirs []*os.File
 	defer func() {
 		for _, f := range theirs {
@@ -144,7 +149,7 @@ func (c *child) Start(ctx context.Context) error {
 	theirs = []*os.File{outW, errW, lifeR}
 	if err == nil {
 		c.cmd.Stdout, c.cmd.Stderr = outW, errW
-		c.cmd.ExtraFiles = []*os.File{lifeR, file}
+		c.cmd.ExtraFiles = append([]*os.File{lifeR}, files...)
 		err = c.execGrouped(ctx)
 	}
 	if err != nil {

@@ -47,6 +47,9 @@ type Config struct {
 	// as root; UsersFile keeps which has which. None: plugins run as the host's user.
 	Users     users.Range
 	UsersFile string
+	// Program is the path of the program geomill, which serves manifests of command
+	// line tools; empty: nobody does.
+	Program string
 	// Env is added to the small environment of plugins, as NAME=value. The
 	// environment of the host is not passed on.
 	Env []string

@@ -59,8 +59,10 @@ func (l *launcher) spec(exe *executable, o Options, work *workDir) sandbox.Spec 
 	if o.Network {
 		s.Read = append(s.Read, sandbox.Resolver()...)
 	}
-	if interpreter := sandbox.Interpreter(exe.look().Head, searchPath); interpreter != "" {
-		s.Read = append(s.Read, sandbox.Installation(interpreter, searchPath)...)
+	for _, head := range exe.heads() {
+		if program := sandbox.Interpreter(head, searchPath); program != "" {
+			s.Read = append(s.Read, sandbox.Installation(program, searchPath)...)
+		}
 	}
 	return s
 }
@@ -97,6 +99,7 @@ func (e *executable) look() program.File {
 func (c *child) confined(cmd *exec.Cmd) error {
 	spec := c.spec
 	spec.Executable = cmd.ExtraFiles[executableFD-lifelineFD]
+	spec.Files = cmd.ExtraFiles[executableFD-lifelineFD+1:]
 	join, err := joinLater(cmd, &spec)
 	if err != nil {
 		return err

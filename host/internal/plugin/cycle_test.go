@@ -38,7 +38,7 @@ func launchFrom(t testing.TB, put func(dir string)) (*launcher, *executable) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exe, err := openExecutable(found[0], os.Geteuid(), func(identity) string { return "" })
+	exe, err := openExecutable(found[0], os.Geteuid(), unhashed)
 	if err != nil {
 		t.Fatal(err)
 	}

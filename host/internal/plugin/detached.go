@@ -111,6 +111,7 @@ func (h *Host) startDetached(ctx context.Context, o *offer, a job.Attempt) (*det
 	d.limits = o.sup.options.Limits
 	d.keepSecret(o.sup.options.settled)
 	d.child = newChild(o.sup.exe, d.console, append(d.limits.environment(), h.cfg.Env...), r.Dir)
+	d.child.program = h.launcher.program
 	d.child.machine, d.child.spec = h.launcher.machine, h.launcher.spec(o.sup.exe, o.sup.options, d.place())
 	d.child.detached, d.child.limits, d.child.dog = r.Root, d.limits, h.watchdog
 	if err := d.launch(ctx, a); err != nil {

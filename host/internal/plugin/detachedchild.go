@@ -25,11 +25,7 @@ const (
 // startDetached starts a process that outlives the host: no pipe leads to it.
 func (c *child) startDetached(ctx context.Context) error {
 	var files []*os.File
-	defer func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}()
+	defer func() { closeAll(files) }()
 	open := func(f *os.File, err error) error {
 		if err == nil {
 			files = append(files, f)
@@ -39,10 +35,15 @@ func (c *child) startDetached(ctx context.Context) error {
 	appending := func(name string) (*os.File, error) {
 		return os.OpenFile(filepath.Join(c.detached, name), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	}
-	err := errors.Join(open(appending(stdoutFile)), open(appending(stderrFile)), open(os.Open(os.DevNull)), open(c.exe.duplicate()))
+	err := errors.Join(open(appending(stdoutFile)), open(appending(stderrFile)), open(os.Open(os.DevNull)))
 	if err != nil {
 		return err
 	}
+	executed, err := c.opened()
+	if err != nil {
+		return err
+	}
+	files = append(files, executed...)
 	c.cmd.Stdout, c.cmd.Stderr = files[0], files[1]
 	c.cmd.ExtraFiles = files[2:] // the executable has the number that it has elsewhere
 	if err := c.exec(ctx); err != nil {

@@ -41,6 +41,9 @@ type candidate struct {
 	id     identity
 	signed identity // the signature beside it
 
+	manifest bool        // of tools, and plain: the host's own program serves it
+	tools    []candidate // that belong to the manifest
+
 	version   string   // name of its version directory; empty for a bare file
 	available []string // all version directories beside it, the highest first
 }
@@ -48,11 +51,12 @@ type candidate struct {
 // sighting tells whether a candidate is the one seen before: the same content
 // in another version directory is another.
 type sighting struct {
-	path string
-	id   identity
+	path  string
+	id    identity
+	tools string
 }
 
-func (c candidate) sighting() sighting { return sighting{c.path, c.id} }
+func (c candidate) sighting() sighting { return sighting{c.path, c.id, c.toolsSeen()} }
 
 // opens returns the path of the regular file behind the candidate.
 func (c candidate) opens() string {
@@ -100,8 +104,9 @@ func discover(dir string, uid int) ([]candidate, []skip, error) {
 	}
 	var found []candidate
 	var skips []skip
+	manifests, claimed := manifestsIn(dir, entries)
 	for _, e := range entries {
-		if ignored(e.Name()) {
+		if ignored(e.Name()) || claimed[e.Name()] {
 			continue
 		}
 		c := candidate{file: e.Name(), path: filepath.Join(dir, e.Name())}
@@ -110,6 +115,8 @@ func discover(dir string, uid int) ([]candidate, []skip, error) {
 		case wrong != nil:
 		case e.IsDir():
 			c, wrong = examineVersions(c, uid)
+		case manifests[e.Name()] != nil:
+			c, wrong = examineManifest(c, manifests[e.Name()], uid)
 		default:
 			c, wrong = examine(c, uid)
 		}
@@ -162,7 +169,7 @@ func examine(c candidate, uid int) (candidate, *unfit) {
 			return c, &unfit{filepath.Dir(c.target) + " is writable by everyone", "chmod o-w " + trust.Word(filepath.Dir(c.target))}
 		}
 	}
-	return c, refusal(c.opens(), fi, uid)
+	return c, c.refusal(fi, uid)
 }
 
 // signatureOf identifies the file that would sign the one at path.
@@ -175,13 +182,16 @@ func signatureOf(path string) identity {
 	return identity{}
 }
 
-// refusal says why a file must not be started as a plugin by the service user
-// uid; nil means it may.
-func refusal(path string, fi fs.FileInfo, uid int) *unfit {
+// refusal says why the file of a candidate must not be started as a plugin by
+// the service user uid; nil means it may.
+func (c candidate) refusal(fi fs.FileInfo, uid int) *unfit {
+	path := c.opens()
 	switch {
 	case !fi.Mode().IsRegular():
 		return &unfit{reason: "not a regular file"}
-	case fi.Mode().Perm()&0o111 == 0:
+	case fi.Mode().Perm()&0o111 == 0 && isYAML(c.path) && !c.manifest:
+		return &unfit{reason: NoManifest}
+	case fi.Mode().Perm()&0o111 == 0 && !c.manifest:
 		return &unfit{"not executable", "chmod +x " + trust.Word(path)}
 	case fi.Size() == 0:
 		return &unfit{reason: "empty file: build or copy it anew"}

@@ -42,7 +42,7 @@ func TestRefusalNamesWhatToDo(t *testing.T) {
 		{"empty", fakeFile{0o755, 1000, 0}, "empty file: build or copy it anew"},
 	} {
 		got := ""
-		if unfit := refusal("/plugins/p", c.file, 1000); unfit != nil {
+		if unfit := (candidate{path: "/plugins/p"}).refusal(c.file, 1000); unfit != nil {
 			got = unfit.Error()
 		}
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
@@ -118,14 +118,13 @@ func TestOnlyTheHashedContentIsExecuted(t *testing.T) {
 	t.Parallel()
 	dir := quick(t).Dir
 	path := place(t, dir, "p", []byte("first"), 0o755)
-	none := func(identity) string { return "" }
 	open := func() *executable {
 		t.Helper()
 		found, _, err := discover(dir, os.Geteuid())
 		if err != nil || len(found) != 1 {
 			t.Fatal(found, err)
 		}
-		e, err := openExecutable(found[0], os.Geteuid(), none)
+		e, err := openExecutable(found[0], os.Geteuid(), unhashed)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,19 +20,22 @@ var errChanged = errors.New("the file has changed since it was admitted")
 // executable is a plugin's file: opened, hashed, and executed through the very
 // descriptor that was hashed, so that nothing put in its place later runs.
 type executable struct {
-	name string // file name in the plugins directory
-	path string
-	id   identity
-	hash string    // SHA-256, hexadecimal
-	info wire.Info // what the plugin said it is when it was admitted; zero before
+	name    string // file name in the plugins directory
+	path    string
+	id      identity
+	content string    // SHA-256 of the file, hexadecimal
+	hash    string    // the same, or of all that a manifest consists of
+	info    wire.Info // what the plugin said it is when it was admitted; zero before
+
+	bundle *bundle // of a manifest that the host's own program serves; else nil
 
 	mu   sync.Mutex
 	file *os.File // nil once closed
 }
 
-// openExecutable opens and hashes a candidate. hashOf returns the hash of an
-// identity seen before, or "".
-func openExecutable(c candidate, uid int, hashOf func(identity) string) (*executable, error) {
+// openExecutable opens and hashes a candidate. hashOf returns the hash of a file
+// at a path with an identity seen before, or "".
+func openExecutable(c candidate, uid int, hashOf func(string, identity) string) (*executable, error) {
 	f, err := os.OpenFile(c.opens(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, &unfit{reason: "cannot be read: " + reasonOf(err)}
@@ -45,25 +48,32 @@ func openExecutable(c candidate, uid int, hashOf func(identity) string) (*execut
 		f.Close()
 		return nil, err
 	}
+	if e.hash = e.content; c.manifest {
+		err = e.gather(c, uid, hashOf)
+	}
+	if err != nil {
+		e.close()
+		return nil, err
+	}
 	return e, nil
 }
 
 // verify repeats the checks of discovery on the opened file, and hashes it.
-func (e *executable) verify(c candidate, uid int, hashOf func(identity) string) error {
+func (e *executable) verify(c candidate, uid int, hashOf func(string, identity) string) error {
 	fi, err := e.file.Stat()
 	if err != nil {
 		return fmt.Errorf("open plugin: %w", err)
 	}
-	if unfit := refusal(c.opens(), fi, uid); unfit != nil {
+	if unfit := c.refusal(fi, uid); unfit != nil {
 		return unfit
 	}
 	if e.id = identify(fi); e.id != c.id {
 		return errChanged
 	}
-	if e.hash = hashOf(e.id); e.hash != "" {
+	if e.content = hashOf(c.path, e.id); e.content != "" {
 		return nil
 	}
-	e.hash, err = e.digest()
+	e.content, err = e.digest()
 	return err
 }
 
@@ -101,8 +111,8 @@ func (e *executable) unchanged() error {
 	}
 	// Most likely the file was touched, renamed or removed, which does no
 	// harm, but whoever wrote to it could have set its times back.
-	hash, err := e.digest()
-	if err == nil && hash != e.hash {
+	content, err := e.digest()
+	if err == nil && content != e.content {
 		err = errChanged
 	}
 	return err
@@ -126,6 +136,11 @@ func (e *executable) duplicate() (*os.File, error) {
 	if err := e.unchanged(); err != nil {
 		return nil, err
 	}
+	return e.hold()
+}
+
+// hold returns another descriptor of the file.
+func (e *executable) hold() (*os.File, error) {
 	fd, err := dupCloexec(e.file)
 	if err != nil {
 		return nil, fmt.Errorf("duplicate descriptor of plugin: %w", err)
@@ -141,6 +156,7 @@ func (e *executable) close() {
 		e.file.Close()
 		e.file = nil
 	}
+	e.bundle.close()
 }
 
 func dupCloexec(f *os.File) (int, error) {

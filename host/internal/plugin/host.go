@@ -5,7 +5,7 @@
 // only package of the host that knows go-plugin.
 //
 // A file in the plugins directory, or the executable in a directory of versions
-// side by side (layout.go), becomes a version (admit.go): opened, hashed, judged
+// side by side (layout.go), or a manifest with its tools (tools.go), becomes a version (admit.go): opened, hashed, judged
 // (trusted.go), described. A version has a supervisor, which keeps its
 // instances; an instance is one operating-system process (child.go) with one
 // session. What is offered is an immutable table (catalog.go) that is replaced
@@ -199,9 +199,14 @@ func (h *Host) Open() error {
 	if h.cfg.WorkDir != "" {
 		h.findDetached()
 	}
+	program, err := openProgram(h.cfg.Program)
+	if err != nil {
+		h.runDir.close()
+		return err
+	}
 	h.lock = lock
 	h.watchdog = newWatchdog(h.log)
-	h.launcher = &launcher{cfg: &h.cfg, users: book, runDir: h.runDir.path, machine: sandbox.Probe(), dog: h.watchdog, groups: &groups{log: h.log}}
+	h.launcher = &launcher{cfg: &h.cfg, users: book, runDir: h.runDir.path, machine: sandbox.Probe(), program: program, dog: h.watchdog, groups: &groups{log: h.log}}
 	h.launcher.complain()
 	if h.cache, err = openCache(h.cfg.CacheDir); err != nil {
 		h.log.Warn("what was known about plugins is lost; each is started once", "error", err)
@@ -259,6 +264,9 @@ func (h *Host) close() {
 	h.stop()
 	h.watchdog.close()
 	h.saveCache()
+	if h.launcher.program != nil {
+		h.launcher.program.close()
+	}
 	h.runDir.close()
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +22,8 @@ const (
 	keepFile   = "plugins.json"
 	keepFormat = 1
 	// keptMode lets a plugin's own user execute what it cannot reach by name.
-	keptMode = 0o555
+	keptMode      = 0o555
+	keptPlainMode = 0o444
 )
 
 // Previous is the version that served before the one that serves now, kept to
@@ -141,19 +143,8 @@ func (k *keep) save(exe *executable, d description) error {
 	}
 	defer exe.close()
 	dir := k.dirOf(exe.name)
-	path := filepath.Join(dir, exe.hash)
-	if fi, err := os.Stat(path); err != nil || fi.Size() != exe.id.Size {
-		sum := sha256.New()
-		err := atomicfile.Write(path, keptMode, func(w io.Writer) error {
-			_, err := io.Copy(io.MultiWriter(w, sum), io.NewSectionReader(exe.file, 0, exe.id.Size))
-			if err == nil && hex.EncodeToString(sum.Sum(nil)) != exe.hash {
-				err = errChanged
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	if err := exe.copyTo(filepath.Join(dir, exe.hash)); err != nil {
+		return err
 	}
 	err = k.change(exe.name, func(p *keptPlugin) {
 		p.Previous = &Previous{Name: d.Info.Name, Version: d.Info.Version, Hash: exe.hash, Since: time.Now()}
@@ -161,12 +152,40 @@ func (k *keep) save(exe *executable, d description) error {
 	return errors.Join(err, k.tidy(dir, exe.hash))
 }
 
+// copyTo makes a copy of what a plugin consists of: a file, or a directory with
+// the files of a manifest.
+func (e *executable) copyTo(path string) error {
+	if e.bundle == nil {
+		return e.copyFile(path, keptMode)
+	}
+	for _, t := range e.bundle.tools {
+		if err := t.copyFile(filepath.Join(path, filepath.Base(t.path)), keptMode); err != nil {
+			return err
+		}
+	}
+	return e.copyFile(filepath.Join(path, e.bundle.base), keptPlainMode)
+}
+
+func (e *executable) copyFile(path string, mode fs.FileMode) error {
+	if fi, err := os.Stat(path); err == nil && fi.Size() == e.id.Size {
+		return nil
+	}
+	sum := sha256.New()
+	return atomicfile.Write(path, mode, func(w io.Writer) error {
+		_, err := io.Copy(io.MultiWriter(w, sum), io.NewSectionReader(e.file, 0, e.id.Size))
+		if err == nil && hex.EncodeToString(sum.Sum(nil)) != e.content {
+			err = errChanged
+		}
+		return err
+	})
+}
+
 // tidy removes all copies of a plugin but one.
 func (k *keep) tidy(dir, but string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		if e.Name() != but {
-			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
 	return err
@@ -175,18 +194,11 @@ func (k *keep) tidy(dir, but string) error {
 // open opens the kept executable of a plugin, which has to have the hash still.
 // path is what the plugin is told of its own.
 func (k *keep) open(file, path, hash string, uid int) (*executable, error) {
-	c := candidate{file: file, path: filepath.Join(k.dirOf(file), hash)}
-	fi, err := os.Lstat(c.path)
-	if err == nil && fi.Mode().Perm() != keptMode { // of an earlier version of the host
-		if err = os.Chmod(c.path, keptMode); err == nil {
-			fi, err = os.Lstat(c.path)
-		}
-	}
+	c, err := keptCandidate(file, filepath.Join(k.dirOf(file), hash), uid)
 	if k.dir == "" || err != nil {
 		return nil, errors.New("no copy of it is kept")
 	}
-	c.id = identify(fi)
-	exe, err := openExecutable(c, uid, func(identity) string { return "" })
+	exe, err := openExecutable(c, uid, unhashed)
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +209,39 @@ func (k *keep) open(file, path, hash string, uid int) (*executable, error) {
 	exe.path = path
 	return exe, nil
 }
+
+// keptCandidate looks at a copy of a plugin.
+func keptCandidate(file, path string, uid int) (candidate, error) {
+	c := candidate{file: file, path: path}
+	fi, err := os.Lstat(c.path)
+	if err == nil && fi.IsDir() {
+		name := file
+		if isYAML(file) {
+			name = strings.TrimSuffix(file, filepath.Ext(file))
+		}
+		base, tools, wrong := manifestOf(path, name)
+		if c.path = filepath.Join(path, base); wrong == nil {
+			c, wrong = examineManifest(c, tools, uid)
+		}
+		if wrong != nil || base == "" {
+			return c, fs.ErrInvalid
+		}
+		return c, nil
+	}
+	if err == nil && fi.Mode().Perm() != keptMode { // of an earlier version of the host
+		if err = os.Chmod(c.path, keptMode); err == nil {
+			fi, err = os.Lstat(c.path)
+		}
+	}
+	if err != nil {
+		return c, err
+	}
+	c.id = identify(fi)
+	return c, nil
+}
+
+// unhashed is for who trusts no hash from before.
+func unhashed(string, identity) string { return "" }
 
 // forget drops all about a plugin that is gone.
 func (k *keep) forget(file string) error {
@@ -219,5 +264,10 @@ func (e *executable) clone() (*executable, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return &executable{name: e.name, path: e.path, id: e.id, hash: e.hash, file: f}, nil
+	files, err := e.bundle.clone()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &executable{name: e.name, path: e.path, id: e.id, content: e.content, hash: e.hash, bundle: files, file: f}, nil
 }

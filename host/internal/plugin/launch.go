@@ -30,6 +30,7 @@ type launcher struct {
 	users   *users.Book
 	runDir  string
 	machine *sandbox.Machine
+	program *executable // serves manifests; nil: nobody does
 	dog     *watchdog
 	groups  *groups
 	count   atomic.Int64 // instances started
@@ -97,6 +98,7 @@ func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*conne
 	}
 	c := &connection{cfg: l.cfg, options: o, log: log, work: work, number: number, ledger: l.ledgers.of(exe.name)}
 	c.child = newChild(exe, &console{log: log}, append(o.Limits.environment(), l.cfg.Env...), l.runDir+"/"+strconv.FormatInt(number, 10))
+	c.child.program = l.program
 	c.child.limits, c.child.dog, c.child.groups = o.Limits, l.dog, l.groups
 	c.child.machine, c.child.spec = l.machine, l.spec(exe, o, work)
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
@@ -189,7 +191,7 @@ func (c *connection) explainStart(ctx context.Context, err error) error {
 	// Whatever the plugin had to say it has said, or never will.
 	c.child.signal(syscall.SIGKILL)
 	<-c.child.drained
-	garbage := c.child.handshake.wrong()
+	garbage, objection := c.child.handshake.wrong(), c.child.objection()
 	switch {
 	case garbage != "":
 		return fmt.Errorf("wrote %q to standard output where the plugin handshake belongs; %s%s", garbage, noPlugin, c.lastWords())
@@ -197,6 +199,8 @@ func (c *connection) explainStart(ctx context.Context, err error) error {
 		return fmt.Errorf("no plugin handshake within %s; %s%s", c.cfg.HandshakeTimeout, noPlugin, c.lastWords())
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case objection != "":
+		return errors.New(objection)
 	case len(c.child.handshake.line) == 0:
 		if reason := ended(c.child.exe.look(), strings.Join(c.child.console.last(consoleLines), "\n"), c.child.exe.name); reason != "" {
 			return errors.New(reason)

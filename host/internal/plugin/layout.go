@@ -21,6 +21,7 @@ import (
 // A plugin is either a bare file, or a directory with versions side by side:
 //
 //	NAME/VERSION/plugin       or the one executable there, whatever its name
+//	NAME/VERSION/plugin.yaml  or NAME.yaml, instead: a manifest of tools (tools.go)
 //	NAME/VERSION/plugin.json  optional, see manifest
 //	NAME/current              optional symbolic link to a VERSION
 //
@@ -65,7 +66,10 @@ func examineVersions(c candidate, uid int) (candidate, *unfit) {
 			return c, unfit
 		}
 	}
-	file, unfit := executableIn(at)
+	file, tools, unfit := manifestOf(at, c.file)
+	if unfit == nil && file == "" {
+		file, unfit = executableIn(at)
+	}
 	if unfit != nil {
 		return c, unfit
 	}
@@ -73,6 +77,9 @@ func examineVersions(c candidate, uid int) (candidate, *unfit) {
 		return c, unfit
 	}
 	c.path = filepath.Join(at, file)
+	if tools != nil {
+		return examineManifest(c, tools, uid)
+	}
 	return examine(c, uid)
 }
 
@@ -146,9 +153,24 @@ func executableIn(dir string) (string, *unfit) {
 	if _, err := os.Lstat(filepath.Join(dir, versionedFile)); err == nil {
 		return versionedFile, nil
 	}
+	found, wrong := executablesIn(dir)
+	if wrong != nil {
+		return "", wrong
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", &unfit{reason: "no executable in " + dir}
+	}
+	return "", &unfit{reason: fmt.Sprintf("%d executables in %s (%s): name one of them %s", len(found), dir, strings.Join(found, ", "), versionedFile)}
+}
+
+// executablesIn lists the executables in a version directory.
+func executablesIn(dir string) ([]string, *unfit) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return "", &unfit{reason: dir + " cannot be read: " + reasonOf(err)}
+		return nil, &unfit{reason: dir + " cannot be read: " + reasonOf(err)}
 	}
 	var found []string
 	for _, e := range entries {
@@ -160,13 +182,7 @@ func executableIn(dir string) (string, *unfit) {
 			found = append(found, e.Name())
 		}
 	}
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return "", &unfit{reason: "no executable in " + dir}
-	}
-	return "", &unfit{reason: fmt.Sprintf("%d executables in %s (%s): name one of them %s", len(found), dir, strings.Join(found, ", "), versionedFile)}
+	return found, nil
 }
 
 // checkManifest compares the manifest in a version directory, if there is one,

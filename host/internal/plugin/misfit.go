@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"geomill/host/internal/plugin/sandbox"
 	"geomill/sdk/wire/program"
@@ -21,6 +22,9 @@ func (m misfit) Unwrap() error { return m.error }
 func explainExec(err error, file program.File) error {
 	if errors.Is(err, errKilled) {
 		return err
+	}
+	if errors.Is(err, syscall.ENOEXEC) && describesProcesses.Match(file.Head) {
+		return misfit{errors.New("is a manifest of command line tools, which must not be executable without an interpreter in its first line: chmod -x it, and the host serves it")}
 	}
 	switch reason, lasting := file.Exec(err); {
 	case lasting:

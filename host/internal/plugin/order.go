@@ -209,8 +209,10 @@ func (f *follower) rollback(e *entry, o *order) {
 
 func (f *follower) remove(e *entry, deleteFile bool) error {
 	if deleteFile {
-		if err := os.Remove(e.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("delete its file: %w", err)
+		for _, c := range append(slices.Clone(e.latest.tools), e.latest) { // a tool alone would pass for a plugin
+			if err := os.Remove(c.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("delete its file: %w", err)
+			}
 		}
 		f.drop(e)
 		return nil

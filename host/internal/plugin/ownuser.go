@@ -19,6 +19,7 @@ const (
 	passable fs.FileMode = 0o711
 	// executableByAll are the rights that a plugin's own user needs to its file.
 	executableByAll fs.FileMode = 0o005
+	readableByAll   fs.FileMode = 0o004
 )
 
 // openUsers makes sure that plugins can have users of their own, if they are to.
@@ -102,14 +103,27 @@ func (l *launcher) userOf(exe *executable) (int, error) {
 	if uid == 0 || err != nil {
 		return 0, err
 	}
-	mode, err := exe.mode()
-	if err != nil {
+	if exe.bundle == nil {
+		return uid, exe.usableBy(uid, executableByAll, "read and execute it: chmod o+rx")
+	}
+	if err := exe.usableBy(uid, readableByAll, "read it: chmod o+r"); err != nil {
 		return 0, err
 	}
-	if mode&executableByAll != executableByAll {
-		return 0, fmt.Errorf("its own user %d may not read and execute it: chmod o+rx %s", uid, exe.path)
+	for _, t := range exe.bundle.tools {
+		if err := t.usableBy(uid, executableByAll, "read and execute its tool: chmod o+rx"); err != nil {
+			return 0, err
+		}
 	}
 	return uid, nil
+}
+
+// usableBy fails unless others have the rights to a file.
+func (e *executable) usableBy(uid int, rights fs.FileMode, what string) error {
+	mode, err := e.mode()
+	if err == nil && mode&rights != rights {
+		err = fmt.Errorf("its own user %d may not %s %s", uid, what, e.path)
+	}
+	return err
 }
 
 // mode returns the rights to the file.

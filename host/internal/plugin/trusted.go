@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"geomill/host/internal/plugin/trust"
@@ -33,7 +34,12 @@ func (h *Host) judge(exe *executable, policy trust.Policy) (trust.Pin, error) {
 	exe.mu.Lock()
 	defer exe.mu.Unlock()
 	c := trust.Content{Plugin: exe.name, Path: exe.path, Hash: exe.hash,
-		Bytes: func() io.Reader { return io.NewSectionReader(exe.file, 0, exe.id.Size) }}
+		Bytes: exe.bytes}
+	if exe.bundle != nil {
+		for _, e := range append([]*executable{exe}, exe.bundle.tools...) {
+			c.Files = append(c.Files, trust.Content{Path: filepath.Join(filepath.Dir(exe.path), e.base()), Hash: e.content, Bytes: e.bytes})
+		}
+	}
 	if d, ok := h.cache.describe(exe.hash); ok {
 		c.Name, c.Version = d.Info.Name, d.Info.Version
 	}
@@ -43,6 +49,8 @@ func (h *Host) judge(exe *executable, policy trust.Policy) (trust.Pin, error) {
 	}
 	return pin, err
 }
+
+func (e *executable) bytes() io.Reader { return io.NewSectionReader(e.file, 0, e.id.Size) }
 
 // Verify reads a plugin's file anew and compares it with what is accepted and
 // with what serves.
@@ -139,7 +147,7 @@ func (h *Host) open(file string) (*executable, error) {
 	}
 	for _, c := range found {
 		if c.file == file {
-			return openExecutable(c, h.uid, func(identity) string { return "" })
+			return openExecutable(c, h.uid, unhashed)
 		}
 	}
 	return nil, ErrNoSuchPlugin

@@ -10,7 +10,7 @@ import (
 // One that is known costs next to nothing, and one that is asked for is urgent:
 // neither waits.
 func (f *follower) turn(ctx context.Context, c candidate, asked <-chan struct{}) (end func(), err error) {
-	if f.h.cache.knows(c.path, c.id) {
+	if f.h.cache.knows(c) {
 		return func() {}, nil
 	}
 	select {

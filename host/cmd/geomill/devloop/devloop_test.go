@@ -129,3 +129,30 @@ func TestChangesOfTheSourceAreBuiltAndNoOthers(t *testing.T) {
 		}
 	}
 }
+
+func TestManifestsAreCopiedWithTheirTools(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"tools.yaml": 0o644, "tools": 0o755, "notes.yaml": 0o644, "other": 0o755} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(map[string]string{"tools.yaml": "processes: {}"}[name]+"\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Build(t.Context(), &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(p.Plugins)
+	if err != nil || len(entries) != 2 {
+		t.Fatalf("%v, %v", entries, err)
+	}
+	for i, want := range []string{"tools", "tools.yaml"} {
+		info, err := entries[i].Info()
+		if err != nil || info.Name() != want || (info.Mode().Perm()&0o100 != 0) != (want == "tools") {
+			t.Errorf("%v, want %s", info, want)
+		}
+	}
+}

@@ -14,6 +14,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"geomill/host"
 )
 
 // Project is the directory of a plugin that is being made, or of several.
@@ -96,8 +98,8 @@ func (p *Project) command(ctx context.Context, out io.Writer, name string, args 
 	return nil
 }
 
-// copyScripts copies the executables whose first line names what runs them, where
-// they have changed.
+// copyScripts copies the executables whose first line names what runs them, and
+// manifests of command line tools with theirs, where they have changed.
 func (p *Project) copyScripts(_ context.Context, _ io.Writer) error {
 	entries, err := os.ReadDir(p.Dir)
 	if err != nil {
@@ -106,7 +108,17 @@ func (p *Project) copyScripts(_ context.Context, _ io.Writer) error {
 	found := 0
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 || hidden(e.Name()) {
+		if err != nil || !info.Mode().IsRegular() || hidden(e.Name()) {
+			continue
+		}
+		if tool, ok := host.Manifest(filepath.Join(p.Dir, e.Name())); ok {
+			found++
+			if err := p.copyManifest(e.Name(), tool); err != nil {
+				return err
+			}
+			continue
+		}
+		if info.Mode().Perm()&0o111 == 0 {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(p.Dir, e.Name()))
@@ -117,24 +129,42 @@ func (p *Project) copyScripts(_ context.Context, _ io.Writer) error {
 			continue
 		}
 		found++
-		if err := p.place(e.Name(), text); err != nil {
+		if err := p.place(e.Name(), text, 0o755); err != nil {
 			return fmt.Errorf("copy %s: %w", e.Name(), err)
 		}
 	}
 	if found == 0 {
-		return fmt.Errorf("%s has neither a go.mod nor a Makefile nor executable scripts", p.Dir)
+		return fmt.Errorf("%s has neither a go.mod nor a Makefile nor executable scripts, nor a manifest", p.Dir)
 	}
 	return nil
 }
 
-// place writes a script into the directory of plugins.
-func (p *Project) place(name string, text []byte) error {
+// copyManifest copies a manifest and the tool at a path, if it has one.
+func (p *Project) copyManifest(name, tool string) error {
+	text, err := os.ReadFile(filepath.Join(p.Dir, name))
+	if err == nil && tool != "" {
+		var program []byte
+		if program, err = os.ReadFile(tool); err == nil {
+			err = p.place(filepath.Base(tool), program, 0o755)
+		}
+	}
+	if err == nil {
+		err = p.place(name, text, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("copy %s: %w", name, err)
+	}
+	return nil
+}
+
+// place writes a file into the directory of plugins.
+func (p *Project) place(name string, text []byte, mode fs.FileMode) error {
 	to := filepath.Join(p.Plugins, name)
 	if before, err := os.ReadFile(to); err == nil && bytes.Equal(before, text) {
 		return nil
 	}
 	fresh := filepath.Join(p.Plugins, "."+name)
-	if err := os.WriteFile(fresh, text, 0o755); err != nil {
+	if err := os.WriteFile(fresh, text, mode); err != nil {
 		return err
 	}
 	return os.Rename(fresh, to)

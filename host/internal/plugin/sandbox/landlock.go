@@ -82,8 +82,12 @@ func newRuleset(abi int, s *Spec) (*ruleset, error) {
 }
 
 func (r *ruleset) fill(s *Spec) error {
+	files := s.Files
 	if s.Executable != nil {
-		if err := r.allowFile(s.Executable); err != nil {
+		files = append([]*os.File{s.Executable}, files...)
+	}
+	for _, f := range files {
+		if err := r.allowFile(f); err != nil {
 			return err
 		}
 	}

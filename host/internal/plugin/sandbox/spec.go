@@ -33,6 +33,8 @@ type Spec struct {
 	UID int
 	// Executable is the program; it may be read and executed.
 	Executable *os.File
+	// Files are others that it has open and may read and execute.
+	Files []*os.File
 	// Read are files, and directories with all below them, that may be read and
 	// executed.
 	Read []string

@@ -15,6 +15,9 @@ type Content struct {
 	Version string
 	// Bytes reads it from the beginning; only signatures ask for that.
 	Bytes func() io.Reader
+	// Files, if there are any, make up the content, and have only paths, hashes and
+	// bytes: a signature has to be of each.
+	Files []Content
 }
 
 // Judge decides whether a content may run under a policy. It changes nothing:

@@ -85,6 +85,14 @@ func (k Keys) has(key string) bool {
 // key that made it. The signature is either of the file itself, or of a
 // SHA256SUMS that lists it.
 func (k Keys) verify(c Content) (key string, err error) {
+	for _, file := range c.Files {
+		if key, err = k.verify(file); err != nil {
+			return "", fmt.Errorf("%s: %w", filepath.Base(file.Path), err)
+		}
+	}
+	if len(c.Files) > 0 {
+		return key, nil
+	}
 	signature, err := readSmall(c.Path+SignatureSuffix, signatureBytes)
 	if err == nil {
 		return k.verifyBytes(c.Path+SignatureSuffix, signature, c.Bytes())

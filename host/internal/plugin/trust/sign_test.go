@@ -150,3 +150,38 @@ func FuzzSignature(f *testing.F) {
 		}
 	})
 }
+
+func TestOfSeveralFilesEachIsSigned(t *testing.T) {
+	t.Parallel()
+	friend := newSigner(t)
+	sums := hashOf("manifest") + "  tools.yaml\n" + hashOf("tool") + "  tools\n"
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"each":             {map[string]string{"tools.yaml.minisig": friend.sign("manifest"), "tools.minisig": friend.sign("tool")}, ""},
+		"a list":           {map[string]string{"SHA256SUMS": sums, "SHA256SUMS.minisig": friend.sign(sums)}, ""},
+		"one and a list":   {map[string]string{"tools.minisig": friend.sign("tool"), "SHA256SUMS": sums, "SHA256SUMS.minisig": friend.sign(sums)}, ""},
+		"only the first":   {map[string]string{"tools.yaml.minisig": friend.sign("manifest")}, "tools: it has no signature"},
+		"only the second":  {map[string]string{"tools.minisig": friend.sign("tool")}, "tools.yaml: it has no signature"},
+		"of another tool":  {map[string]string{"tools.yaml.minisig": friend.sign("manifest"), "tools.minisig": friend.sign("other")}, "tools: "},
+		"of all as a file": {map[string]string{"tools.yaml.minisig": friend.sign(sums)}, "does not fit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for file, text := range c.files {
+				write(t, dir, file, text)
+			}
+			of := func(file, content string) Content {
+				return Content{Path: filepath.Join(dir, file), Hash: hashOf(content), Bytes: func() io.Reader { return strings.NewReader(content) }}
+			}
+			content := Content{Plugin: "tools.yaml", Path: filepath.Join(dir, "tools.yaml"), Hash: hashOf(sums),
+				Files: []Content{of("tools.yaml", "manifest"), of("tools", "tool")}}
+			_, err := Keys{friend.public}.verify(content)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
