@@ -3,12 +3,10 @@ package plugin
 import (
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"syscall"
 
-	"geomill/host/internal/plugin/sandbox"
 	"geomill/sdk/wire/program"
 )
 
@@ -45,39 +43,17 @@ func ended(file program.File, words, name string) string {
 	if hidden {
 		reason += fmt.Sprintf("; if it is there, plugin-config.%s.read must list where", name)
 	}
-	if reason == "" {
-		reason = missing(file.Head, words, name)
+	if m := noProgram.FindStringSubmatch(words); m != nil && reason == "" {
+		return fmt.Sprintf("its interpreter %s is not in %s: install it there, or name it by its whole path in the first line", m[1], searchPath)
 	}
 	return reason
 }
 
 var (
-	noModule   = regexp.MustCompile(`ModuleNotFoundError: No module named '([^']+)'`)
 	noProgram  = regexp.MustCompile(`env: .?['‘]([^'’]+)['’]: No such file`)
 	apiVersion = regexp.MustCompile(`incompatible (?:core )?API version with plugin\. Plugin version: (\d+)`)
 	noProtocol = regexp.MustCompile(`unsupported plugin protocol "([^"]*)"`)
 )
-
-// missing says what a plugin that ended at once has not found, from its last
-// words; "" if they tell nothing of that kind. A script begins with head.
-func missing(head []byte, words, name string) string {
-	if m := noProgram.FindStringSubmatch(words); m != nil {
-		return fmt.Sprintf("its interpreter %s is not in %s: install it there, or name it by its whole path in the first line", m[1], searchPath)
-	}
-	m := noModule.FindStringSubmatch(words)
-	if m == nil {
-		return ""
-	}
-	python := sandbox.Interpreter(head, searchPath)
-	if python == "" {
-		return ""
-	}
-	reason := fmt.Sprintf("its Python, %s, has no package %s: install it there (%[1]s -m pip install PACKAGE), or name another Python in the first line", python, m[1])
-	if _, err := os.Stat(python); err == nil {
-		reason += fmt.Sprintf("; if it is installed outside of that Python, plugin-config.%s.read must list where", name)
-	}
-	return reason
-}
 
 // foreignHandshake says why the host and the plugin have no protocol in common,
 // or returns err.

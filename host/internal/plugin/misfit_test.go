@@ -25,7 +25,7 @@ func TestWhatAPluginHasNotFoundIsNamed(t *testing.T) {
 	for _, c := range []struct{ head, words, want string }{
 		{"#!/opt/venv/bin/python3\n", "ModuleNotFoundError: No module named 'shapely'",
 			"its Python, /opt/venv/bin/python3, has no package shapely: install it there (/opt/venv/bin/python3 -m pip install PACKAGE)"},
-		{"#!/bin/sh\n", "ModuleNotFoundError: No module named 'shapely'", "its Python, /bin/sh, has no package shapely"},
+		{"#!/bin/sh\n", "ModuleNotFoundError: No module named 'shapely'", "its Python has no package shapely: install it there (python3 -m pip install PACKAGE); if it is there, plugin-config.slope.read must list where"},
 		{"#!/usr/bin/env nothing9\n", "/usr/bin/env: ‘nothing9’: No such file or directory", "its interpreter nothing9 is not in /usr/local/bin:/usr/bin:/bin"},
 		{"#!/usr/bin/env nothing9\n", "/usr/bin/env: 'nothing9': No such file or directory", "its interpreter nothing9 is not in"},
 		{"\x7fELF", "slope: error while loading shared libraries: libgdal.so.32: cannot open shared object file: No such file or directory",
