@@ -147,6 +147,9 @@ func (c *child) Start(ctx context.Context) error {
 	errR, errW := pipe()
 	lifeR, lifeW := pipe()
 	theirs = []*os.File{outW, errW, lifeR}
+	if err == nil && c.spec.UID != 0 { // for who opens /dev/stderr
+		err = errors.Join(outW.Chown(c.spec.UID, c.spec.UID), errW.Chown(c.spec.UID, c.spec.UID))
+	}
 	if err == nil {
 		c.cmd.Stdout, c.cmd.Stderr = outW, errW
 		c.cmd.ExtraFiles = append([]*os.File{lifeR}, files...)

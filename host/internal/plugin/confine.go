@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -141,6 +142,9 @@ func joinLater(cmd *exec.Cmd, spec *sandbox.Spec) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "cgroup.procs"), nil
 }
 
+// deniedPath finds the path in what Python, Go and others say of a refusal.
+var deniedPath = regexp.MustCompile(`ermission denied: '(/[^'\n]+)'|open (/[^:\n]+): permission denied`)
+
 // hint adds to the error of a start that the sandbox may be its cause, if what
 // the system or the plugin said makes that likely.
 func (c *connection) hint(err error) error {
@@ -152,9 +156,13 @@ func (c *connection) hint(err error) error {
 		"ermission denied", "peration not permitted", "EACCES", "EPERM", "refuses to execute", "ddress family not supported",
 		"No module named", "cannot open shared object", "bad system call",
 	} {
-		if strings.Contains(text, sign) {
-			return fmt.Errorf("%w; perhaps for its sandbox: plugin-config.%s can list what else it may read and write, or allow it the network", err, c.child.exe.name)
+		if !strings.Contains(text, sign) {
+			continue
 		}
+		if m := deniedPath.FindStringSubmatch(text); m != nil {
+			return fmt.Errorf("%w; perhaps for its sandbox: plugin-config: {%s: {read: [%s]}} lets it read that, write change it", err, c.child.exe.name, m[1]+m[2])
+		}
+		return fmt.Errorf("%w; perhaps for its sandbox: plugin-config.%s can list what else it may read and write, or allow it the network", err, c.child.exe.name)
 	}
 	return err
 }

@@ -113,8 +113,36 @@ func (f File) denied() string {
 		if fi, err := os.Stat(name); err == nil && (!fi.Mode().IsRegular() || fi.Mode().Perm()&0o111 == 0) {
 			return fmt.Sprintf("its interpreter %s is not executable: name another in the first line", name)
 		}
+		if path := closed(name); path != "" {
+			return fmt.Sprintf("its interpreter %s needs %s, which not every user may pass through: chmod o+x it, or name an interpreter elsewhere in the first line", name, path)
+		}
 	}
 	return "the system refuses to execute it: chmod 755 it and the directories above, and mount its file system with exec"
+}
+
+// closed returns the first directory on the way to a program, through all its
+// symbolic links, that is not open to all users; "" if there is none.
+func closed(program string) string {
+	const maxLinks = 16
+	for range maxLinks {
+		for i, r := range program {
+			if r != '/' || i == 0 {
+				continue
+			}
+			if fi, err := os.Stat(program[:i]); err != nil || fi.Mode().Perm()&1 == 0 {
+				return program[:i]
+			}
+		}
+		next, err := os.Readlink(program)
+		if err != nil {
+			return ""
+		}
+		if !filepath.IsAbs(next) {
+			next = filepath.Join(filepath.Dir(program), next)
+		}
+		program = next
+	}
+	return ""
 }
 
 // firstLine returns what follows #! in the first line of a script.

@@ -45,6 +45,11 @@ func TestAFileThatIsNotExecutedSaysWhatToDo(t *testing.T) {
 	if err := os.WriteFile(plain, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	private, through := filepath.Join(filepath.Dir(plain), "private"), filepath.Join(filepath.Dir(plain), "python3")
+	if err := errors.Join(os.Mkdir(private, 0o700), os.WriteFile(filepath.Join(private, "python3"), nil, 0o755), os.Symlink("private/python3", through),
+		os.Chmod(filepath.Dir(filepath.Dir(plain)), 0o711)); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		err     error
 		file    File
@@ -67,6 +72,7 @@ func TestAFileThatIsNotExecutedSaysWhatToDo(t *testing.T) {
 		"damaged":    {syscall.EIO, File{Head: []byte(header(62, 1))}, "copy it anew", true},
 		"noexec":     {syscall.EACCES, File{Head: []byte(header(62, 1)), NoExec: true}, "its file system is mounted noexec: put it on another", false},
 		"no program": {syscall.EACCES, File{Head: []byte("#!" + plain + "\n")}, "its interpreter " + plain + " is not executable", false},
+		"private":    {syscall.EACCES, File{Head: []byte("#!" + through + "\n")}, "its interpreter " + through + " needs " + private + ", which not every user may pass through", false},
 		"denied":     {syscall.EACCES, File{Head: []byte("#!/bin/sh\n")}, "the system refuses to execute it: chmod 755", false},
 		"written":    {syscall.ETXTBSY, File{}, "still open for writing", false},
 		"not for us": {errors.New("no luck"), File{}, "", false},
