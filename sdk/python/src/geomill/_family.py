@@ -35,9 +35,14 @@ def own_name() -> None:
 
 
 def is_helper() -> bool:
-    """Whether this is a process of multiprocessing, which imports the main module without being it."""
+    """Whether this is a process of multiprocessing, which imports the main module under another name.
+
+    While it does so, it does not know yet that it has a parent, and its own main module is no file.
+    """
     multiprocessing = sys.modules.get("multiprocessing.process")
-    return multiprocessing is not None and multiprocessing.parent_process() is not None
+    if multiprocessing is None:
+        return False
+    return multiprocessing.parent_process() is not None or not hasattr(sys.modules.get("__main__"), "__file__")
 
 
 def watch_lifeline(fd: int) -> None:
