@@ -89,11 +89,20 @@ def _kill_at_end(fd: int, owner: int) -> None:
 def at_fork(forked: Callable[[], None]) -> None:
     """Calls forked in each process that is forked from this one, where no thread of the plugin runs.
 
-    Such a process has to end by a SIGTERM again, by which multiprocessing ends its own.
+    Such a process has to end by a SIGTERM again, by which multiprocessing ends its own; one that came
+    before it can do so waits, for Python forgets those at a fork.
     """
+    mine = threading.local()
+
+    def before() -> None:
+        mine.mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+    def restore() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mine.mask)
 
     def after() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        restore()
         forked()
 
-    os.register_at_fork(after_in_child=after)
+    os.register_at_fork(before=before, after_in_parent=restore, after_in_child=after)

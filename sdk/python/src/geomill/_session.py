@@ -202,6 +202,13 @@ def _problem(kind: int, title: str, detail: str = "", faults: bytes = b"", retry
     return _FAILED, encode((1, p), (2, retryable))
 
 
+def _allowance(fault: PermissionError) -> str:
+    """What an operator can do about a refusal."""
+    said = str(fault.filename or "")
+    path = said if said.count("/") > 1 else "/dev/shm"  # the names of shared memory and semaphores, if they are told
+    return f"perhaps the sandbox refuses that: below plugin-config, read: [{path}] lets a plugin read it, write: [{path}] change it"
+
+
 class Jobs:
     """The jobs of an instance."""
 
@@ -326,6 +333,8 @@ class Jobs:
             return _problem(0, "the process failed", str(fault), retryable=fault.retryable)
         except BaseException as fault:  # SystemExit too: only the host ends an instance
             logging.getLogger("geomill").error("%s", traceback.format_exc().rstrip())
+            if isinstance(fault, PermissionError):
+                logging.getLogger("geomill").warning("%s", _allowance(fault))
             return _problem(_PANIC, "the process raised an exception", f"{type(fault).__name__}: {fault}")
 
     def _execute(self, job: Job, process: Process, start: Message) -> list[bytes]:
