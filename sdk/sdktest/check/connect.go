@@ -77,7 +77,7 @@ func (p *probe) read(in *instance, line string) error {
 	if text == "" && line == "" {
 		in.gone(p.ctx, time.Second)
 		words := in.lastWords()
-		if reason, _ := p.file.Ended(words); reason != "" {
+		if reason, _ := p.file.Ended(in.errors.whole()); reason != "" {
 			return &fault{stepHandshake, reason}
 		}
 		return &fault{stepHandshake, fmt.Sprintf("it ended before the handshake (%s)%s", in.status(), words)}

@@ -289,6 +289,13 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// whole returns all that was kept.
+func (t *tail) whole() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.text)
+}
+
 // last returns up to n lines.
 func (t *tail) last(n int) []string {
 	t.mu.Lock()

@@ -50,7 +50,7 @@ func (f File) python(words string) (reason string, hidden bool) {
 			continue
 		}
 		switch first, own, last := places(lines[:i]); {
-		case first.file == "":
+		case last.file == "":
 		case syntax[m[1]]:
 			return notPython(python, m[2], first, last), false
 		default:
@@ -122,11 +122,13 @@ func otherVersion(python, module string) string {
 }
 
 // places returns the first place that a stack trace names, which is in the plugin
-// itself, the last one in the same file, and the last of all.
+// itself, the last one in the same file, and the last of all. When the beginning of
+// the trace is not there, only the last is known.
 func places(lines []string) (first, own, last place) {
+	begun := false
 	for i, line := range lines {
 		if strings.HasPrefix(line, "Traceback ") {
-			first = place{}
+			first, begun = place{}, true
 			continue
 		}
 		m := frame.FindStringSubmatch(line)
@@ -144,13 +146,16 @@ func places(lines []string) (first, own, last place) {
 			own = last
 		}
 	}
+	if !begun {
+		return place{}, place{}, last
+	}
 	return first, own, last
 }
 
 // notPython says which line is not understood. It may be too new for that Python.
 func notPython(python, said string, first, last place) string {
 	where := "line " + last.line + " of it"
-	if last.file != first.file {
+	if first.file != "" && last.file != first.file {
 		where = "line " + last.line + " of " + last.file
 	}
 	if python == "" {
@@ -163,6 +168,9 @@ func notPython(python, said string, first, last place) string {
 func raised(kind, said string, own place) string {
 	if said != "" {
 		kind += ": " + cut(said)
+	}
+	if own.line == "" {
+		return fmt.Sprintf("it raised %s; correct it, and try it by hand with the argument describe", kind)
 	}
 	return fmt.Sprintf("line %s of it%s raised %s; correct it, and try it by hand with the argument describe", own.line, quoted(own.code), kind)
 }
