@@ -77,6 +77,12 @@ func (j *journal) String() string {
 // behind in any case.
 func startServer(t testing.TB, dir string, plugins []string, args ...string) *server {
 	t.Helper()
+	return startServerAs(t, nil, dir, plugins, args...)
+}
+
+// startServerAs is startServer for a user of its own; nil: that of the tests.
+func startServerAs(t testing.TB, user *syscall.Credential, dir string, plugins []string, args ...string) *server {
+	t.Helper()
 	at := filepath.Join(dir, "plugins")
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		t.Fatal(err)
@@ -88,6 +94,7 @@ func startServer(t testing.TB, dir string, plugins []string, args ...string) *se
 	s.cmd = exec.Command(filepath.Join(built(t), "geomill"), append([]string{"serve", "--listen", "127.0.0.1:0",
 		"--plugins", at, "--data", s.data(), "--plugin-env", s.mark}, args...)...)
 	s.cmd.Stderr = &s.log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -58,6 +58,8 @@ func (o operator) check(s plugin.Status) Check {
 		if s.Reason != "" {
 			c.Fault += ": " + s.Reason
 		}
+	case v.Serving == "" && s.State == plugin.StateRefused:
+		c.Fault = s.Reason
 	default:
 		c.OK = true
 	}

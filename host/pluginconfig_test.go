@@ -82,12 +82,13 @@ func TestTheRightsOfAPluginAreTheOperatorsToGive(t *testing.T) {
 	if o := c.options("raster"); o.Sandbox != sandbox.Off || o.Network || o.Read[0] != "/srv/dem" || o.Write[0] != "/srv/cache" {
 		t.Errorf("one that has some: %+v", o)
 	}
-	c.PluginConfig["raster"] = PluginConfig{Sandbox: new("loose"), Read: &[]string{"dem"}, Write: &[]string{"./cache"}}
+	c.PluginConfig["raster"] = PluginConfig{Sandbox: new("loose"), Read: &[]string{"dem", "/proc/self/status"}, Write: &[]string{"./cache"}}
 	c.Sandbox = "tight"
 	err := c.Validate()
 	for _, want := range []string{
 		`sandbox: "tight" is not on, off or strict`, `plugin-config.raster.sandbox: "loose" is not on, off or strict`,
 		`plugin-config.raster.read: "dem" is not an absolute path`, `plugin-config.raster.write: "./cache" is not an absolute path`,
+		"plugin-config.raster.read: /proc/self/status is the server's own: list /proc for a plugin that looks at itself",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v lacks %s", err, want)

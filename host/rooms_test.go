@@ -41,11 +41,12 @@ var rooms = []room{
 	{path: "sdk/schema/decode", never: []string{"host/..."}},
 	{path: "sdk/schema/derive", never: []string{"host/..."}},
 	{path: "sdk/wire/...", may: []string{"proto/...", "sdk/ogc"}, never: []string{"host/..."}},
+	{path: "sdk/wire/program", never: []string{"host/...", "proto/..."}},
 	{path: "sdk", may: []string{"sdk/ogc", "sdk/schema/decode", "sdk/schema/derive", "sdk/wire"}, never: []string{"host/..."}},
 	{path: "sdk/manifest/...", may: []string{"sdk", "sdk/ogc", "sdk/wire"}, never: []string{"host/..."}},
 	{path: "sdk/sdktest/...", may: []string{"sdk", "sdk/sdktest/check", "sdk/wire"}, never: []string{"host/..."}},
 	{
-		path: "sdk/sdktest/check/...", may: []string{"sdk", "sdk/ogc", "sdk/schema/...", "sdk/wire", "proto/processv1"},
+		path: "sdk/sdktest/check/...", may: []string{"sdk", "sdk/ogc", "sdk/schema/...", "sdk/wire", "sdk/wire/program", "proto/processv1"},
 		never: []string{"host/..."},
 	},
 
@@ -57,7 +58,7 @@ var rooms = []room{
 	{path: "host/internal/store/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/plugin/atomicfile"},
 	{path: "host/internal/plugin/cgroup"},
-	{path: "host/internal/plugin/...", may: []string{"host/internal/job", "sdk/ogc", "sdk/wire"}},
+	{path: "host/internal/plugin/...", may: []string{"host/internal/job", "sdk/ogc", "sdk/wire", "sdk/wire/program"}},
 	{path: "host/internal/plugin/users", may: []string{"host/internal/plugin/atomicfile"}},
 	{path: "host/internal/plugin/settings", may: []string{"sdk/schema/..."}},
 	{path: "host/internal/remote/...", may: []string{"host/internal/job", "sdk/ogc"}},

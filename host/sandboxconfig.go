@@ -2,6 +2,7 @@ package host
 
 import (
 	"path/filepath"
+	"strings"
 
 	"geomill/host/internal/plugin"
 	"geomill/host/internal/plugin/sandbox"
@@ -39,6 +40,9 @@ func (p PluginConfig) validateSandbox(at func(key string) string, fault func(key
 		for _, path := range *list.paths {
 			if !filepath.IsAbs(path) {
 				fault(at(list.key), "%q is not an absolute path", path)
+			}
+			if path == "/proc/self" || strings.HasPrefix(path, "/proc/self/") {
+				fault(at(list.key), "%s is the server's own: list /proc for a plugin that looks at itself", path)
 			}
 		}
 	}

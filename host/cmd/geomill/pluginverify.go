@@ -19,7 +19,7 @@ func (pluginVerifyCmd) Help() string {
 	return `Example: geomill plugin verify raster
 
 Reads the files of plugins anew and compares their SHA-256 with what is trusted and with what serves. The exit code
-is 1 if one of them differs.`
+is 1 if one of them differs, or is refused.`
 }
 
 func (c *pluginVerifyCmd) Run(s *streams) error {
@@ -67,6 +67,8 @@ func resultOf(c host.Check) string {
 		return "unusable"
 	case c.Found == c.Serving:
 		return "untrusted"
+	case c.Serving == "" && c.Accept == "":
+		return "refused"
 	}
 	return "differs"
 }

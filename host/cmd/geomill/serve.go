@@ -53,6 +53,17 @@ func (c serveCmd) Run(s *streams) error {
 	})
 }
 
+// ofOneProcess reports whether the reason of a plugin is that of one of its
+// processes.
+func ofOneProcess(p host.PluginStatus) bool {
+	for _, one := range p.Processes {
+		if one.Reason != "" && strings.HasSuffix(p.Reason, one.Reason) {
+			return true
+		}
+	}
+	return false
+}
+
 // announce says what the server at an address found and what to try next.
 func announce(w io.Writer, address string, found []host.PluginStatus, c host.Config) {
 	example := ""
@@ -71,7 +82,7 @@ func announce(w io.Writer, address string, found []host.PluginStatus, c host.Con
 		if len(served) > 0 {
 			fmt.Fprintf(w, "  plugin   %s %s: %s\n", p.Name, p.Version, strings.Join(served, ", "))
 		}
-		if p.Reason != "" {
+		if p.Reason != "" && !ofOneProcess(p) {
 			fmt.Fprintf(w, "  refused  %s: %s\n", p.File, p.Reason)
 		}
 	}

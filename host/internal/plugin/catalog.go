@@ -38,6 +38,11 @@ func route(serving map[string]*version) *routes {
 	return r
 }
 
+// alreadyOffered says of a process which file has it, and what to do.
+func alreadyOffered(owner string) string {
+	return "already offered by " + owner + ", the first by name: remove one of the two files, or rename them for the other to be first"
+}
+
 // Process returns a process by id. It is job.Catalog. With an
 // *job.UnavailableError the process is returned too.
 func (h *Host) Process(id string) (*job.Process, error) {

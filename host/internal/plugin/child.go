@@ -147,6 +147,9 @@ func (c *child) Start(ctx context.Context) error {
 	errR, errW := pipe()
 	lifeR, lifeW := pipe()
 	theirs = []*os.File{outW, errW, lifeR}
+	if err == nil && c.spec.UID != 0 { // for who opens /dev/stderr
+		err = errors.Join(outW.Chown(c.spec.UID, c.spec.UID), errW.Chown(c.spec.UID, c.spec.UID))
+	}
 	if err == nil {
 		c.cmd.Stdout, c.cmd.Stderr = outW, errW
 		c.cmd.ExtraFiles = append([]*os.File{lifeR}, files...)
@@ -181,12 +184,12 @@ func (c *child) exec(ctx context.Context) error {
 			return nil
 		}
 		if !errors.Is(err, syscall.ETXTBSY) || try == busyRetries {
-			return explainExec(err, c.exe.head())
+			return explainExec(err, c.exe.look())
 		}
 		select {
 		case <-time.After(busyPause):
 		case <-ctx.Done():
-			return explainExec(err, c.exe.head())
+			return explainExec(err, c.exe.look())
 		}
 	}
 }

@@ -16,11 +16,11 @@ func TestNewcomerWithAnEarlierNameTakesOverAProcess(t *testing.T) {
 	b.runs("echo", "b")
 	install(t, cfg.Dir, "twin-a", "a")
 	b.runs("echo", "a")
-	b.refused("twin-b", "process echo is not offered: already offered by twin-a")
+	b.refused("twin-b", "process echo is not offered: "+alreadyOffered("twin-a"))
 	install(t, cfg.Dir, "twin-c", "c")
 	eventually(t, "one with a later name", func() bool { return b.status("twin-c").Name != "" })
 	b.runs("echo", "a")
-	b.refused("twin-c", "process echo is not offered: already offered by twin-a")
+	b.refused("twin-c", "process echo is not offered: "+alreadyOffered("twin-a"))
 	if err := os.Remove(filepath.Join(cfg.Dir, "twin-a")); err != nil {
 		t.Fatal(err)
 	}

@@ -5,11 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"geomill/host/internal/plugin/sandbox"
+	"geomill/sdk/wire/program"
 )
 
 // searchPath is where plugins find programs.
@@ -83,16 +85,14 @@ func homeOf(path, plugins string) []string {
 	return []string{home}
 }
 
-// head returns the beginning of the file.
-func (e *executable) head() []byte {
+// look returns what the file tells about itself.
+func (e *executable) look() program.File {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.file == nil {
-		return nil
+		return program.File{}
 	}
-	head := make([]byte, 256)
-	n, _ := e.file.ReadAt(head, 0) // what cannot be read has no first line
-	return head[:n]
+	return program.Look(e.file)
 }
 
 // confined starts cmd with the rights of the child. One that cannot have its
@@ -142,6 +142,9 @@ func joinLater(cmd *exec.Cmd, spec *sandbox.Spec) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "cgroup.procs"), nil
 }
 
+// deniedPath finds the path in what Python, Go and others say of a refusal.
+var deniedPath = regexp.MustCompile(`ermission denied: '(/[^'\n]+)'|open (/[^:\n]+): permission denied`)
+
 // hint adds to the error of a start that the sandbox may be its cause, if what
 // the system or the plugin said makes that likely.
 func (c *connection) hint(err error) error {
@@ -153,9 +156,13 @@ func (c *connection) hint(err error) error {
 		"ermission denied", "peration not permitted", "EACCES", "EPERM", "refuses to execute", "ddress family not supported",
 		"No module named", "cannot open shared object", "bad system call",
 	} {
-		if strings.Contains(text, sign) {
-			return fmt.Errorf("%w; perhaps for its sandbox: plugin-config.%s can list what else it may read and write, or allow it the network", err, c.child.exe.name)
+		if !strings.Contains(text, sign) {
+			continue
 		}
+		if m := deniedPath.FindStringSubmatch(text); m != nil {
+			return fmt.Errorf("%w; perhaps for its sandbox: plugin-config: {%s: {read: [%s]}} lets it read that, write change it", err, c.child.exe.name, m[1]+m[2])
+		}
+		return fmt.Errorf("%w; perhaps for its sandbox: plugin-config.%s can list what else it may read and write, or allow it the network", err, c.child.exe.name)
 	}
 	return err
 }

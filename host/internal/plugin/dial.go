@@ -12,7 +12,7 @@ import (
 // PluginToHost takes the address that the plugin serves on.
 func (c *child) PluginToHost(network, address string) (string, string, error) {
 	if network != "unix" {
-		return "", "", fmt.Errorf("serves on %s %s: only a Unix socket in PLUGIN_UNIX_SOCKET_DIR is accepted", network, address)
+		return "", "", fmt.Errorf("serves on %s %s: only a Unix socket in PLUGIN_UNIX_SOCKET_DIR is accepted, as the SDKs make it", network, address)
 	}
 	c.address.Store(&address)
 	return network, address, nil

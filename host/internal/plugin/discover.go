@@ -194,7 +194,7 @@ func (c candidate) refusal(fi fs.FileInfo, uid int) *unfit {
 	case fi.Mode().Perm()&0o111 == 0 && !c.manifest:
 		return &unfit{"not executable", "chmod +x " + trust.Word(path)}
 	case fi.Size() == 0:
-		return &unfit{reason: "empty file"}
+		return &unfit{reason: "empty file: build or copy it anew"}
 	}
 	return exposed(path, fi, uid)
 }

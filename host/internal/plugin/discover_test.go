@@ -39,7 +39,7 @@ func TestRefusalNamesWhatToDo(t *testing.T) {
 		{"writable by all", fakeFile{0o757, 1000, 1}, "chmod go-w /plugins/p"},
 		{"of another user", fakeFile{0o755, 1001, 1}, "owned by user 1001"},
 		{"socket", fakeFile{0o755 | fs.ModeSocket, 1000, 1}, "not a regular file"},
-		{"empty", fakeFile{0o755, 1000, 0}, "empty file"},
+		{"empty", fakeFile{0o755, 1000, 0}, "empty file: build or copy it anew"},
 	} {
 		got := ""
 		if unfit := (candidate{path: "/plugins/p"}).refusal(c.file, 1000); unfit != nil {

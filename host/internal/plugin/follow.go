@@ -308,7 +308,7 @@ func (f *follower) replace(e *entry, a admission) {
 		h.log.Warn("process of plugin refused", "plugin", e.file, "process", r.ID, "error", r.Reason)
 	}
 	for id, owner := range v.clashes {
-		h.log.Warn("process of plugin refused", "plugin", e.file, "process", id, "error", "already offered by "+owner)
+		h.log.Warn("process of plugin refused", "plugin", e.file, "process", id, "error", alreadyOffered(owner))
 	}
 	h.leave(old, "its plugin was replaced")
 }

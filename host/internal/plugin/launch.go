@@ -194,18 +194,18 @@ func (c *connection) explainStart(ctx context.Context, err error) error {
 	garbage, objection := c.child.handshake.wrong(), c.child.objection()
 	switch {
 	case garbage != "":
-		return fmt.Errorf("wrote %q to standard output where the plugin handshake belongs%s", garbage, c.lastWords())
+		return fmt.Errorf("wrote %q to standard output where the plugin handshake belongs; %s%s", garbage, noPlugin, c.lastWords())
 	case errors.Is(context.Cause(ctx), errHandshakeLate):
-		return fmt.Errorf("no plugin handshake within %s; is it a Geomill plugin?%s", c.cfg.HandshakeTimeout, c.lastWords())
+		return fmt.Errorf("no plugin handshake within %s; %s%s", c.cfg.HandshakeTimeout, noPlugin, c.lastWords())
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case objection != "":
 		return errors.New(objection)
 	case len(c.child.handshake.line) == 0:
-		if reason := missing(c.child.exe.head(), strings.Join(c.child.console.last(consoleLines), "\n"), c.child.exe.name); reason != "" {
+		if reason := ended(c.child.exe.look(), strings.Join(c.child.console.last(consoleLines), "\n"), c.child.exe.name); reason != "" {
 			return errors.New(reason)
 		}
-		return fmt.Errorf("ended before the plugin handshake (%s); is it a Geomill plugin?%s", c.child.status(), c.lastWords())
+		return fmt.Errorf("ended before the plugin handshake (%s); %s%s", c.child.status(), noPlugin, c.lastWords())
 	}
 	return fmt.Errorf("%w%s", foreignHandshake(err), c.lastWords())
 }

@@ -32,13 +32,13 @@ func TestWhatIsNoPluginIsRefusedWithAReason(t *testing.T) {
 	for name, want := range map[string]string{
 		"true":      "ended before the plugin handshake (exit status 0)",
 		"script":    `wrote "hello from a script" to standard output`,
-		"silent":    "(exit status 7); is it a Geomill plugin?; it last wrote: some trouble",
+		"silent":    "(exit status 7); is it a Geomill plugin? (geomill plugin check FILE finds out); it last wrote: some trouble",
 		"text":      "must begin with #!",
 		"lost":      "interpreter",
 		"wrapper":   "must end in exec",
 		"README.md": "not executable: chmod +x " + filepath.Join(cfg.Dir, "README.md"),
 		"garbage":   `wrote "hello, I am no handshake"`,
-		"exit":      "(exit status 3); is it a Geomill plugin?; it last wrote: cannot find my data",
+		"exit":      "(exit status 3); is it a Geomill plugin? (geomill plugin check FILE finds out); it last wrote: cannot find my data",
 		"future":    "incompatible API version",
 		"tcp":       "only a Unix socket",
 		"parent":    "not by process",
@@ -113,7 +113,7 @@ func TestFirstFileByNameHasAProcess(t *testing.T) {
 		t.Errorf("ran version %q: %v", a.Version, err)
 	}
 	s := b.status("twin-b")
-	if s.Processes[0].Reason != "already offered by twin-a" || s.Processes[1].Reason != "" {
+	if s.Processes[0].Reason != alreadyOffered("twin-a") || s.Processes[1].Reason != "" {
 		t.Errorf("status: %+v", s)
 	}
 	if _, err := b.run(t.Context(), "own-twin-b"); err != nil {

@@ -134,7 +134,7 @@ func (v *version) describe(s *Status) {
 	for _, o := range v.offers {
 		p := ProcessStatus{ID: o.process.ID, Version: o.process.Version, Policy: o.process.Policy}
 		if owner := v.clashes[o.process.ID]; owner != "" {
-			p.Reason = "already offered by " + owner
+			p.Reason = alreadyOffered(owner)
 		}
 		s.Processes = append(s.Processes, p)
 	}

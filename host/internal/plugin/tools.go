@@ -243,10 +243,10 @@ func openProgram(path string) (*executable, error) {
 
 // heads returns the beginnings of the files of a plugin.
 func (e *executable) heads() [][]byte {
-	all := [][]byte{e.head()}
+	all := [][]byte{e.look().Head}
 	if e.bundle != nil {
 		for _, t := range e.bundle.tools {
-			all = append(all, t.head())
+			all = append(all, t.look().Head)
 		}
 	}
 	return all

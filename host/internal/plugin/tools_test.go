@@ -73,7 +73,7 @@ func TestAManifestHasItsTools(t *testing.T) {
 		"in flow style":          {map[string]string{"a.yaml": `{"name": "a", ` + "\n" + ` "processes": {}}`}, []string{"a.yaml manifest"}},
 		"ignored":                {map[string]string{".a.yaml": aManifest, "b.yaml.tmp": aManifest, "a*": "x"}, []string{"a"}},
 		"tool not executable":    {map[string]string{"a.yaml": aManifest, "a": "x"}, []string{"a.yaml: its tool a is not as it should be: not executable: chmod +x DIR/a"}},
-		"tool empty":             {map[string]string{"a.yaml": aManifest, "a*": ""}, []string{"a.yaml: its tool a is not as it should be: empty file"}},
+		"tool empty":             {map[string]string{"a.yaml": aManifest, "a*": ""}, []string{"a.yaml: its tool a is not as it should be: empty file: build or copy it anew"}},
 		"a directory no tool":    {map[string]string{"a.yaml": aManifest, "a/1.0.0/plugin*": "x"}, []string{"a", "a.yaml manifest"}},
 		"in a version":           {map[string]string{"a/1.0.0/plugin.yaml": aManifest, "a/1.0.0/x*": "x", "a/1.0.0/y*": "y", "a/1.0.0/data": "z"}, []string{"a manifest x y"}},
 		"in a version, by name":  {map[string]string{"a/1.0.0/a.yaml": aManifest, "a/1.0.0/a*": "x"}, []string{"a manifest a"}},

@@ -6,19 +6,11 @@ import (
 	"time"
 
 	"geomill/proto/processv1"
-
-	"google.golang.org/protobuf/types/known/durationpb"
 )
-
-// cancelGrace is how long a cancelled job may take to end.
-var cancelGrace = durationpb.New(5 * time.Second)
-
-// settle is how long a job is given to begin, and to turn out not to be long.
-const settle = 300 * time.Millisecond
 
 // health asks the plugin whether it works.
 func (p *probe) health(in *instance) (*processv1.CheckResponse, error) {
-	ctx, cancel := p.patient(callLimit)
+	ctx, cancel := p.patient(p.Times.Call)
 	defer cancel()
 	answer, err := control(in).Check(ctx, &processv1.CheckRequest{})
 	if err != nil {
@@ -37,13 +29,14 @@ func checkCheck(p *probe) verdict {
 		return failed("%v", err)
 	}
 	busy := 1
+	var short []*run
 	if r == nil {
 		busy = 0
-		if _, err := s.startMany(proc, manyJobs); err != nil {
+		if short, err = s.startMany(proc, manyJobs); err != nil {
 			return failed("%v", err)
 		}
 	}
-	answer, err := p.health(s.in)
+	answer, err := p.counted(s.in, busy)
 	switch {
 	case err != nil:
 		return failed("while jobs run: %v", err)
@@ -57,15 +50,31 @@ func checkCheck(p *probe) verdict {
 			return failed("%v", err)
 		}
 	}
+	for _, r := range short {
+		if _, err := s.await(r, p.Times.Job); err != nil {
+			return failed("%v", err)
+		}
+	}
 	if _, err := p.settled(s.in, 0); err != nil {
 		return failed("when no job was left: %v", err)
 	}
 	return passed("")
 }
 
+// counted waits until as many jobs are in flight, for the plugin may not have read
+// of them yet, and returns the last answer.
+func (p *probe) counted(in *instance, n int) (*processv1.CheckResponse, error) {
+	for end := time.Now().Add(p.within(p.Times.Call)); ; time.Sleep(10 * time.Millisecond) {
+		answer, err := p.health(in)
+		if err != nil || !answer.GetReady() || int(answer.GetInFlight()) >= n || time.Now().After(end) {
+			return answer, err
+		}
+	}
+}
+
 // settled waits until no more than n jobs are in flight.
 func (p *probe) settled(in *instance, n int) (*processv1.CheckResponse, error) {
-	ctx, cancel := p.patient(jobLimit)
+	ctx, cancel := p.patient(p.Times.Job)
 	defer cancel()
 	for {
 		answer, err := p.health(in)
@@ -167,7 +176,7 @@ func (s *session) cancelAtOnce(proc *process) error {
 	if err := s.send(r.start(inputs), r.cancel("the checker wants to see an end")); err != nil {
 		return err
 	}
-	_, err = s.await(r, cancelGrace.AsDuration())
+	_, err = s.await(r, s.probe.Times.Grace)
 	return err
 }
 
@@ -211,7 +220,7 @@ func checkMaxConcurrency(p *probe) verdict {
 		}
 	}
 	for _, r := range runs {
-		if _, err := s.await(r, jobLimit); err != nil {
+		if _, err := s.await(r, p.Times.Job); err != nil {
 			return failed("of %d jobs where 1 is allowed, job %s: %v", len(runs), r.id, err)
 		}
 		f := r.end.GetFailed()
@@ -254,7 +263,7 @@ func checkSessionEnd(p *probe) verdict {
 	if _, err := p.settled(in, 0); err != nil {
 		return failed("after the end of the session: %v", err)
 	}
-	ctx, cancel := p.patient(callLimit)
+	ctx, cancel := p.patient(p.Times.Call)
 	defer cancel()
 	for {
 		next, err := p.open(in)

@@ -16,9 +16,6 @@ import (
 	"geomill/sdk/ogc"
 )
 
-// byHandLimit is how long the plugin may take to answer a person.
-const byHandLimit = 10 * time.Second
-
 // typed is what came of a command.
 type typed struct {
 	out, err bytes.Buffer
@@ -28,7 +25,7 @@ type typed struct {
 
 // byHand runs the plugin without the cookie, as a person would.
 func (p *probe) byHand(args ...string) *typed {
-	ctx, cancel := p.patient(byHandLimit)
+	ctx, cancel := p.patient(p.Times.Handshake)
 	defer cancel()
 	t := new(typed)
 	cmd := exec.CommandContext(ctx, p.Path, args...)
@@ -60,17 +57,17 @@ func checkExecutable(p *probe) verdict {
 	}
 	switch {
 	case info.Size() == 0:
-		return unusable(failed("the file is empty"))
+		return unusable(failed("the file is empty: build or copy it anew"))
 	case mode&0o111 == 0:
-		return unusable(failed("its mode is %o: it may not be executed", mode))
+		return unusable(failed("its mode is %o, not executable: chmod 755 it", mode))
 	case mode&0o022 != 0:
-		return failed("its mode is %o: group or others may write to it", mode)
+		return failed("its mode is %o, and group or others may write to it: chmod go-w it", mode)
 	}
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 && int(owner.Uid) != os.Geteuid() {
 		return warned("user %d owns it; a host takes it only if it runs as that user", owner.Uid)
 	}
 	if err := p.tryExec(); err != nil {
-		return unusable(failed("%v", explainExec(err)))
+		return unusable(failed("%v", p.explainExec(err)))
 	}
 	return passed("%d bytes, mode %o", info.Size(), mode)
 }
@@ -105,7 +102,7 @@ func checkByHand(p *probe) verdict {
 	t := p.byHand()
 	switch {
 	case t.late:
-		return failed("without arguments and cookie it was still running after %s", p.within(byHandLimit))
+		return failed("without arguments and cookie it was still running after %s", p.within(p.Times.Handshake))
 	case t.failure == nil:
 		return failed("without arguments and cookie it ended with status 0")
 	case len(bytes.TrimSpace(t.err.Bytes())) == 0:

@@ -12,6 +12,7 @@ import (
 
 	"geomill/proto/processv1"
 	"geomill/sdk/ogc"
+	"geomill/sdk/wire/program"
 )
 
 // DefaultTimeout is how long all checks together may take.
@@ -35,6 +36,11 @@ type Config struct {
 	Timeout time.Duration
 	// Slack multiplies the limits of the contract, for a slow machine; 0: 1.
 	Slack float64
+	// Times are the limits that Slack multiplies.
+	Times Times
+	// Runs is how many jobs are run to see whether the plugin grows, as long as
+	// they take 2 s together at most; 0: DefaultRuns.
+	Runs int
 	// Accepts are further rules of a host for descriptions; nil: none.
 	Accepts func(ogc.Process) error
 }
@@ -48,17 +54,23 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	if c.Slack == 0 {
 		c.Slack = 1
 	}
-	if c.Timeout < 0 || c.Slack < 0 {
-		return nil, errors.New("timeout and slack must be above 0")
+	if c.Runs == 0 {
+		c.Runs = DefaultRuns
+	}
+	if c.Timeout < 0 || c.Slack < 0 || c.Runs < 0 {
+		return nil, errors.New("timeout, slack and runs must be above 0")
+	}
+	var err error
+	if c.Times, err = c.Times.filled(); err != nil {
+		return nil, err
 	}
 	path, err := filepath.Abs(c.Path)
 	if err != nil {
 		return nil, fmt.Errorf("find plugin: %w", err)
 	}
-	if info, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("find plugin: %w", err)
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
+	file, err := look(path)
+	if err != nil {
+		return nil, err
 	}
 	c.Path = path
 	dir, err := os.MkdirTemp("", "gm") // short: a socket path ends at 107 bytes
@@ -68,16 +80,32 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	p := &probe{Config: c, ctx: ctx, dir: dir, breaches: make(map[string]string)}
+	p := &probe{Config: c, ctx: ctx, file: file, dir: dir, breaches: make(map[string]string)}
 	defer p.retire()
 	return p.run(), nil
+}
+
+// look reads the beginning of the file that is checked.
+func look(path string) (program.File, error) {
+	if info, err := os.Stat(path); err != nil {
+		return program.File{}, fmt.Errorf("find plugin: %w", err)
+	} else if !info.Mode().IsRegular() {
+		return program.File{}, fmt.Errorf("%s is not a file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return program.File{}, fmt.Errorf("read plugin: %w", err)
+	}
+	defer f.Close()
+	return program.Look(f), nil
 }
 
 // probe drives one plugin through the table.
 type probe struct {
 	Config
-	ctx context.Context
-	dir string // below it are the sockets, homes and jobs of the instances
+	ctx  context.Context
+	file program.File
+	dir  string // below it are the sockets, homes and jobs of the instances
 
 	started  int       // instances, so far
 	jobs     int       // jobs, so far

@@ -19,12 +19,8 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// The limits of the contract.
-const (
-	handshakeLimit = 10 * time.Second
-	callLimit      = 5 * time.Second
-	maxSocketPath  = 107
-)
+// maxSocketPath is how long the path of a socket may be, bytes.
+const maxSocketPath = 107
 
 // The steps of a start, each the name of the check that it is for.
 const (
@@ -64,7 +60,7 @@ func (p *probe) begin(l limits) (*instance, error) {
 
 // shake waits for the handshake line.
 func (p *probe) shake(in *instance) error {
-	limit := p.within(handshakeLimit)
+	limit := p.within(p.Times.Handshake)
 	select {
 	case line := <-in.first:
 		return p.read(in, line)
@@ -80,7 +76,11 @@ func (p *probe) read(in *instance, line string) error {
 	text := strings.TrimSuffix(line, "\n")
 	if text == "" && line == "" {
 		in.gone(p.ctx, time.Second)
-		return &fault{stepHandshake, fmt.Sprintf("it ended before the handshake (%s)%s", in.status(), in.lastWords())}
+		words := in.lastWords()
+		if reason, _ := p.file.Ended(in.errors.whole()); reason != "" {
+			return &fault{stepHandshake, reason}
+		}
+		return &fault{stepHandshake, fmt.Sprintf("it ended before the handshake (%s)%s", in.status(), words)}
 	}
 	if !handshakeLine.MatchString(text) {
 		return &fault{stepQuiet, fmt.Sprintf("standard output begins with %.120q, where the handshake line belongs", line)}
@@ -118,7 +118,7 @@ func (p *probe) read(in *instance, line string) error {
 
 // connect dials the socket and asks for the health of the server.
 func (p *probe) connect(in *instance) error {
-	ctx, cancel := p.patient(callLimit)
+	ctx, cancel := p.patient(p.Times.Call)
 	defer cancel()
 	if err := p.tryDial(ctx, in); err != nil {
 		return &fault{stepSocket, err.Error()}
@@ -158,7 +158,7 @@ func (p *probe) tryDial(ctx context.Context, in *instance) error {
 
 // identify asks who the plugin is and what it offers.
 func (p *probe) identify(in *instance) error {
-	ctx, cancel := p.patient(callLimit)
+	ctx, cancel := p.patient(p.Times.Call)
 	defer cancel()
 	info, err := control(in).GetInfo(ctx, &processv1.GetInfoRequest{})
 	if err != nil {
@@ -168,6 +168,7 @@ func (p *probe) identify(in *instance) error {
 	if err != nil {
 		return &fault{stepProcesses, "ListProcesses: " + plain(err) + in.lastWords()}
 	}
+	in.info = info
 	if p.info == nil {
 		p.info, p.listed = info, listed
 		p.processes = readProcesses(listed)
@@ -176,7 +177,7 @@ func (p *probe) identify(in *instance) error {
 }
 
 func (p *probe) configure(in *instance) error {
-	ctx, cancel := p.patient(callLimit)
+	ctx, cancel := p.patient(p.Times.Call)
 	defer cancel()
 	answer, err := control(in).Configure(ctx, &processv1.ConfigureRequest{
 		SettingsJson: settings(p.info.GetSettingsSchemaJson(), p.Settings),
@@ -197,6 +198,9 @@ func control(in *instance) processv1.ControlServiceClient {
 
 // usual is how most instances are started.
 var usual = limits{versions: "1", jobs: 16, inline: wire.InlineMaxBytes}
+
+// detached is how one is started that goes on without its host.
+var detached = limits{versions: "1", jobs: 1, inline: wire.InlineMaxBytes, detached: true}
 
 // use returns an instance that works and has these limits: the current one, or
 // another in its place.

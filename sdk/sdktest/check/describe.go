@@ -131,7 +131,7 @@ func checkProcessesStable(p *probe) verdict {
 		return unusable(err)
 	}
 	for range 2 {
-		ctx, cancel := p.patient(callLimit)
+		ctx, cancel := p.patient(p.Times.Call)
 		again, err := processv1.NewProcessServiceClient(in.conn).ListProcesses(ctx, &processv1.ListProcessesRequest{})
 		cancel()
 		if err != nil {
@@ -167,7 +167,7 @@ func checkInstanceID(p *probe) verdict {
 	if err != nil {
 		return unusable(err)
 	}
-	ctx, cancel := p.patient(callLimit)
+	ctx, cancel := p.patient(p.Times.Call)
 	defer cancel()
 	info, err := control(in).GetInfo(ctx, &processv1.GetInfoRequest{})
 	switch {
@@ -203,7 +203,7 @@ func checkNoCommonVersion(p *probe) verdict {
 		return failed("%v", err)
 	}
 	defer in.kill()
-	ctx, cancel := p.patient(handshakeLimit)
+	ctx, cancel := p.patient(p.Times.Handshake)
 	defer cancel()
 	select {
 	case line := <-in.first:
@@ -212,6 +212,6 @@ func checkNoCommonVersion(p *probe) verdict {
 		}
 		return passed("offered only version 99, it said its own")
 	case <-ctx.Done():
-		return failed("offered only version 99, it wrote no line within %s", p.within(handshakeLimit))
+		return failed("offered only version 99, it wrote no line within %s", p.within(p.Times.Handshake))
 	}
 }

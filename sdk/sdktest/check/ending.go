@@ -32,8 +32,11 @@ func checkDrain(p *probe) verdict {
 	left, want := uint32(0), uint32(0)
 	if first != nil {
 		want = 1
+		if _, err := p.counted(s.in, 1); err != nil {
+			return failed("%v", err)
+		}
 	}
-	if left, err = p.drain(s.in, settle); err != nil {
+	if left, err = p.drain(s.in, p.Times.Settle); err != nil {
 		return failed("%v", err)
 	}
 	if left != want {
@@ -46,7 +49,7 @@ func checkDrain(p *probe) verdict {
 	if answer.GetReady() {
 		return failed("Check says ready while draining")
 	}
-	r, err := s.run(proc, jobLimit)
+	r, err := s.run(proc, p.Times.Job)
 	if err != nil {
 		return failed("a job started while draining: %v", err)
 	}
@@ -59,7 +62,7 @@ func checkDrain(p *probe) verdict {
 		}
 	}
 	began := time.Now()
-	if left, err = p.drain(s.in, jobLimit); err != nil || left != 0 {
+	if left, err = p.drain(s.in, p.Times.Job); err != nil || left != 0 {
 		return failed("when no job is left: %d still running, %v", left, err)
 	}
 	if took := time.Since(began); took >= p.within(endLate) {
@@ -70,7 +73,7 @@ func checkDrain(p *probe) verdict {
 
 // drain calls Drain with a deadline.
 func (p *probe) drain(in *instance, deadline time.Duration) (uint32, error) {
-	ctx, cancel := p.patient(deadline + callLimit)
+	ctx, cancel := p.patient(deadline + p.Times.Call)
 	defer cancel()
 	answer, err := control(in).Drain(ctx, &processv1.DrainRequest{Deadline: durationpb.New(deadline)})
 	if err != nil {
@@ -97,7 +100,7 @@ func checkShutdown(p *probe) verdict {
 	if err != nil {
 		return unusable(err)
 	}
-	ctx, cancel := p.patient(callLimit)
+	ctx, cancel := p.patient(p.Times.Call)
 	defer cancel()
 	began := time.Now()
 	callErr := in.conn.Invoke(ctx, "/plugin.GRPCController/Shutdown", &emptypb.Empty{}, &emptypb.Empty{}) // it may be cut off by the end
@@ -141,7 +144,7 @@ func checkSigint(p *probe) verdict {
 	if err := in.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		return failed("%v", err)
 	}
-	if in.gone(p.ctx, settle) {
+	if in.gone(p.ctx, p.Times.Settle) {
 		return failed("it ended (%s)", in.status())
 	}
 	if answer, err := p.health(in); err != nil {

@@ -21,7 +21,7 @@ func checkFileInput(p *probe) verdict {
 		}
 		s.expect(r)
 		if err = s.send(r.start(inputs)); err == nil {
-			_, err = s.await(r, jobLimit)
+			_, err = s.await(r, p.Times.Job)
 		}
 		if err != nil {
 			return failed("process %s, with its inputs as files: %v", proc.id(), err)
@@ -48,7 +48,7 @@ func checkFileOutput(p *probe) verdict {
 		if !proc.works {
 			continue
 		}
-		r, err := s.run(proc, jobLimit)
+		r, err := s.run(proc, p.Times.Job)
 		if err != nil {
 			return failed("process %s: %v", proc.id(), err)
 		}

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"geomill/proto/processv1"
 	"geomill/sdk/wire"
 
 	"google.golang.org/grpc"
@@ -42,6 +43,7 @@ type instance struct {
 	conn     *grpc.ClientConn
 	streams  *openStreams // of go-plugin's own services
 	session  *session     // the current one, or nil
+	info     *processv1.GetInfoResponse
 
 	first   chan string // the first line of standard output, then closed
 	printed atomic.Int64
@@ -58,6 +60,7 @@ type limits struct {
 	versions string // of the protocol, as offered
 	jobs     int    // at once
 	inline   int    // bytes of a value in the session
+	detached bool   // it is to go on without its host
 }
 
 // launch starts a process of the plugin the way that a host does.
@@ -77,6 +80,13 @@ func (p *probe) launch(l limits) (*instance, error) {
 		return nil, err
 	}
 	defer file.Close()
+	tether, err := wire.LifelineFD+"="+strconv.Itoa(lifelineFD), error(nil)
+	if l.detached {
+		tether, err = p.detach(p.started)
+	}
+	if err != nil {
+		return nil, err
+	}
 	in.cmd = &exec.Cmd{
 		Path: "/proc/self/fd/" + strconv.Itoa(executableFD),
 		Args: []string{p.Path},
@@ -84,13 +94,13 @@ func (p *probe) launch(l limits) (*instance, error) {
 			wire.CookieKey+"="+wire.CookieValue,
 			"PLUGIN_PROTOCOL_VERSIONS="+l.versions,
 			"PLUGIN_UNIX_SOCKET_DIR="+in.sockets,
-			wire.LifelineFD+"="+strconv.Itoa(lifelineFD),
+			tether,
 			wire.InstanceMark+"="+in.mark),
 		Dir:         home,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
 	if err := in.start(file); err != nil {
-		return nil, explainExec(err)
+		return nil, p.explainExec(err)
 	}
 	return in, nil
 }
@@ -158,14 +168,10 @@ func (in *instance) readStdout() {
 	}
 }
 
-func explainExec(err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOEXEC):
-		return errors.New("it is not a program for this machine (a script must begin with #! and its interpreter)")
-	case errors.Is(err, syscall.ENOENT):
-		return errors.New("its interpreter, named in the first line of a script or in the program's header, does not exist")
-	case errors.Is(err, syscall.EACCES):
-		return errors.New("it may not be executed (chmod 755)")
+// explainExec says why the system does not execute the plugin, and what to do.
+func (p *probe) explainExec(err error) error {
+	if reason, _ := p.file.Exec(err); reason != "" {
+		return errors.New(reason)
 	}
 	return err
 }
@@ -281,6 +287,13 @@ func (t *tail) Write(b []byte) (int, error) {
 		t.text = append(t.text[:0], t.text[over:]...)
 	}
 	return len(b), nil
+}
+
+// whole returns all that was kept.
+func (t *tail) whole() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.text)
 }
 
 // last returns up to n lines.

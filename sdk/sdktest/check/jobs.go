@@ -8,12 +8,8 @@ import (
 	"geomill/proto/processv1"
 )
 
-const (
-	// jobLimit is how long a job may take for which nothing else is said.
-	jobLimit = 10 * time.Second
-	// manyJobs is how many jobs a host may send at once.
-	manyJobs = 16
-)
+// manyJobs is how many jobs a host may send at once.
+const manyJobs = 16
 
 // frugal is an instance that does one job at a time and may put hardly
 // anything into the session. It is offered a version that it cannot know, unless
@@ -71,7 +67,7 @@ func (s *session) run(proc *process, limit time.Duration) (*run, error) {
 
 // still runs a job to see whether the session and the plugin work as before.
 func (s *session) still(proc *process) error {
-	r, err := s.run(proc, jobLimit)
+	r, err := s.run(proc, s.probe.Times.Job)
 	if err != nil {
 		return err
 	}
@@ -123,9 +119,9 @@ func (p *probe) runFirst(in *instance, proc *process, odd *[]string) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.run(proc, jobLimit)
+	r, err := s.run(proc, p.Times.Job)
 	if err != nil && !s.lost() {
-		*odd = append(*odd, fmt.Sprintf("process %s: a job was cancelled after %s", proc.id(), p.within(jobLimit)))
+		*odd = append(*odd, fmt.Sprintf("process %s: a job was cancelled after %s", proc.id(), p.within(p.Times.Job)))
 		return s.stop(r)
 	}
 	if err != nil {
@@ -151,7 +147,7 @@ func (s *session) stop(r *run) error {
 	if err := s.send(r.cancel("the checker has seen enough")); err != nil {
 		return err
 	}
-	if _, err := s.await(r, cancelGrace.AsDuration()); err != nil {
+	if _, err := s.await(r, s.probe.Times.Grace); err != nil {
 		return fmt.Errorf("after a cancel: %w", err)
 	}
 	return nil

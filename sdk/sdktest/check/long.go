@@ -82,8 +82,8 @@ func (s *session) occupy() (*run, error) {
 // runsOn waits until a job has begun, and fails when it ends. On a busy machine it
 // takes longer to begin, which the plugin says.
 func (s *session) runsOn(r *run) error {
-	end := time.Now().Add(s.probe.within(settle))
-	for pause := settle; ; pause = settle / 10 {
+	end := time.Now().Add(s.probe.within(s.probe.Times.Settle))
+	for pause := s.probe.Times.Settle; ; pause = s.probe.Times.Settle / 10 {
 		select {
 		case <-r.ended:
 			return fmt.Errorf("process %s was to run for some seconds: %s", r.process.id(), outcome(r.end))
@@ -99,7 +99,7 @@ func (s *session) runsOn(r *run) error {
 
 // busy reports whether the plugin says that a job is in flight.
 func (s *session) busy() bool {
-	ctx, cancel := context.WithTimeout(s.probe.ctx, settle)
+	ctx, cancel := context.WithTimeout(s.probe.ctx, s.probe.Times.Call)
 	defer cancel()
 	answer, err := control(s.in).Check(ctx, &processv1.CheckRequest{})
 	return err == nil && answer.GetInFlight() > 0

@@ -21,7 +21,7 @@ func checkNoSuchProcess(p *probe) verdict {
 	}
 	stranger := &process{}
 	stranger.description.ID = "no-such-process-here"
-	r, err := s.run(stranger, jobLimit)
+	r, err := s.run(stranger, p.Times.Job)
 	if err != nil {
 		return failed("%v", err)
 	}
@@ -42,7 +42,7 @@ func checkBadInput(p *probe) verdict {
 			s.expect(r)
 			err := s.send(r.start(inputs))
 			if err == nil {
-				_, err = s.await(r, jobLimit)
+				_, err = s.await(r, p.Times.Job)
 			}
 			if err != nil && !s.lost() {
 				err = s.stop(r)
@@ -91,7 +91,7 @@ func checkUnknownFields(p *probe) verdict {
 	}
 	s.expect(r)
 	if err = s.sendFrame(frame); err == nil {
-		_, err = s.await(r, jobLimit)
+		_, err = s.await(r, p.Times.Job)
 	}
 	if err != nil {
 		return failed("after a start with unknown fields: %v", err)
@@ -166,8 +166,8 @@ func checkSecondSession(p *probe) verdict {
 		if code := status.Code(second.err); code != codes.FailedPrecondition {
 			return failed("a second session ended with %s, not FAILED_PRECONDITION", plain(second.err))
 		}
-	case <-time.After(p.within(callLimit)):
-		return failed("a second session was not refused within %s", p.within(callLimit))
+	case <-time.After(p.within(p.Times.Call)):
+		return failed("a second session was not refused within %s", p.within(p.Times.Call))
 	}
 	if err := s.still(proc); err != nil {
 		return failed("after a second session was refused: %v", err)

@@ -26,7 +26,7 @@ func checkSixteenJobs(p *probe) verdict {
 		return failed("%v", err)
 	}
 	for i, r := range runs {
-		if _, err := s.await(r, jobLimit); err != nil {
+		if _, err := s.await(r, p.Times.Job); err != nil {
 			return failed("%d jobs in one frame, job %d: %v", n, i+1, err)
 		}
 		if shared && proc.works && r.end.GetSucceeded() == nil {
@@ -52,12 +52,9 @@ func (s *session) startMany(proc *process, n int) ([]*run, error) {
 	return runs, s.send(starts...)
 }
 
-// unreadJobs is how many jobs end while nothing is read for unreadTime: enough
-// for their ends to fill the window of a stream.
-const (
-	unreadJobs = 3000
-	unreadTime = 500 * time.Millisecond
-)
+// unreadJobs is how many jobs end while nothing is read: enough for their ends to
+// fill the window of a stream.
+const unreadJobs = 3000
 
 func checkSlowReader(p *probe) verdict {
 	s, proc, v := p.ready(usual)
@@ -80,7 +77,7 @@ func checkSlowReader(p *probe) verdict {
 		return failed("while the host did not read: %v", err)
 	}
 	for i, r := range runs {
-		if _, err := s.await(r, 2*jobLimit); err != nil {
+		if _, err := s.await(r, 2*p.Times.Job); err != nil {
 			return failed("of %d jobs that ended while the host did not read, job %d: %v", unreadJobs, i+1, err)
 		}
 	}
@@ -90,31 +87,39 @@ func checkSlowReader(p *probe) verdict {
 // unread sends starts and asks for the health of the plugin while nothing is
 // read of what comes back.
 func (s *session) unread(starts []*processv1.HostMessage) error {
-	sent := make(chan error, 1) // a plugin may stop to read while nothing is read
+	var failure error
+	sent := make(chan struct{}) // a plugin may stop to read while nothing is read
 	s.mu.Lock()                 // what comes waits for it
 	go func() {
+		defer close(sent)
 		for _, m := range starts {
-			if err := s.send(m); err != nil {
-				sent <- err
+			if failure = s.send(m); failure != nil {
 				return
 			}
 		}
-		sent <- nil
 	}()
-	err := s.unanswered()
+	err := s.unanswered(sent)
 	s.mu.Unlock()
-	return errors.Join(err, <-sent)
+	<-sent
+	return errors.Join(err, failure)
 }
 
-// unanswered asks for the health of the plugin again and again for some time.
-func (s *session) unanswered() error {
+// unanswered asks for the health of the plugin again and again until some time
+// after all is sent, or the plugin has had the time to read it.
+func (s *session) unanswered(sent <-chan struct{}) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(s.probe.within(unreadTime)); ; {
+	end := time.Now().Add(s.probe.within(s.probe.Times.Call))
+	for {
 		if _, err := s.probe.health(s.in); err != nil || time.Now().After(end) {
 			return err
 		}
-		<-tick.C
+		select {
+		case <-sent:
+			sent = nil
+			end = time.Now().Add(s.probe.within(s.probe.Times.Unread))
+		case <-tick.C:
+		}
 	}
 }
 
@@ -127,7 +132,7 @@ func checkSlotFreed(p *probe) verdict {
 		return v
 	}
 	for i := range turns {
-		r, err := s.run(proc, jobLimit)
+		r, err := s.run(proc, p.Times.Job)
 		if err != nil {
 			return failed("%v", err)
 		}

@@ -6,12 +6,14 @@ import (
 	"geomill/proto/processv1"
 )
 
-// The memory check: runs, how many of them come before the first look, and
-// what the rest may cost, in bytes.
+// DefaultRuns is how many jobs are run to see whether a plugin grows.
+const DefaultRuns = 1000
+
+// The memory check: how many runs come before the first look, what the rest may
+// cost, and how long it goes on.
 const (
-	memoryRuns   = 200
 	memoryWarmUp = 50
-	memoryGrowth = 64 << 10 // a run
+	memoryGrowth = 64 << 10 // bytes a run
 	memoryTime   = 2 * time.Second
 )
 
@@ -26,7 +28,7 @@ func checkMemory(p *probe) verdict {
 	var before int64
 	began := time.Now()
 	ran := 0
-	for ; ran < memoryRuns && time.Since(began) < p.within(memoryTime); ran++ {
+	for ; ran < p.Runs && time.Since(began) < p.within(memoryTime); ran++ {
 		if ran == memoryWarmUp {
 			before = resident(s.in.cmd.Process.Pid)
 		}

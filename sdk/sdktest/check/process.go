@@ -14,6 +14,8 @@ import (
 	"geomill/sdk"
 	"geomill/sdk/ogc"
 	"geomill/sdk/wire"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // process is a process of the plugin as it was listed first.
@@ -97,7 +99,7 @@ func example(d ogc.Process) (map[string]json.RawMessage, error) {
 func (p *probe) job(proc *process) *run {
 	p.jobs++
 	id := "check-" + strconv.Itoa(p.jobs)
-	return &run{id: id, dir: filepath.Join(p.dir, id), process: proc, ended: make(chan struct{})}
+	return &run{id: id, grace: p.Times.Grace, dir: filepath.Join(p.dir, id), process: proc, ended: make(chan struct{})}
 }
 
 // start is the message that starts the job with these inputs.
@@ -109,7 +111,7 @@ func (r *run) start(inputs []*processv1.Value) *processv1.HostMessage {
 
 func (r *run) cancel(reason string) *processv1.HostMessage {
 	return &processv1.HostMessage{JobId: r.id, Kind: &processv1.HostMessage_Cancel{Cancel: &processv1.Cancel{
-		Reason: reason, Grace: cancelGrace,
+		Reason: reason, Grace: durationpb.New(r.grace),
 	}}}
 }
 

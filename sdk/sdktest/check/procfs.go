@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -13,13 +12,19 @@ import (
 // none where there is no /proc.
 func marked(line string) []int {
 	var pids []int
-	files, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, name := range files {
-		env, err := os.ReadFile(name)
-		if err != nil || !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+line+"\x00")) {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1)
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
 			continue
 		}
-		if pid, err := strconv.Atoi(strings.Split(name, "/")[2]); err == nil {
+		env, err := os.ReadFile("/proc/" + name + "/environ")
+		if err == nil && bytes.Contains(append([]byte{0}, env...), []byte("\x00"+line+"\x00")) {
 			pids = append(pids, pid)
 		}
 	}

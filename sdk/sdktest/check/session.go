@@ -33,12 +33,14 @@ type run struct {
 	id      string
 	dir     string
 	process *process
+	grace   time.Duration // that it gets when it is cancelled
 	ended   chan struct{}
 
 	// Guarded by session.mu, until ended is closed.
 	seq     uint64
-	twice   bool // it was started twice
-	extra   int  // messages after its end
+	lowest  uint64 // of all but outputs
+	twice   bool   // it was started twice
+	extra   int    // messages after its end
 	outputs []*processv1.Value
 	end     *processv1.PluginMessage
 }
@@ -103,7 +105,9 @@ func (s *session) take(m *processv1.PluginMessage) {
 	if m.GetSeq() <= r.seq {
 		s.probe.breach("seq-rising", "job %s: message %s has number %d after number %d", r.id, kind(m), m.GetSeq(), r.seq)
 	}
-	r.seq = m.GetSeq()
+	if r.seq = m.GetSeq(); m.GetOutput() == nil && r.lowest == 0 {
+		r.lowest = m.GetSeq()
+	}
 	switch k := m.GetKind().(type) {
 	case *processv1.PluginMessage_Progress:
 		if v := k.Progress.GetPercent(); !(v >= 0 && v <= 100) {

@@ -14,6 +14,12 @@ var jobChecks = []Check{
 		Fix:   "Correct the output or its description. Files are regular, in the job's directory, with one name and the announced size.",
 	},
 	{
+		ID: "examples", Section: "4", Severity: Should, try: checkExamples,
+		Wants: "Examples and defaults are right by their schemas, and a job that is given one does not refuse it.",
+		Why:   "People and generated clients begin with them.",
+		Fix:   "Correct the example, or the schema, or what the process accepts.",
+	},
+	{
 		ID: "no-such-process", Section: "5", Severity: Must, try: checkNoSuchProcess,
 		Wants: "A job of a process that is not there fails with NO_SUCH_PROCESS.",
 		Why:   "After a plugin was replaced a host may ask for what there was.",
@@ -144,6 +150,12 @@ var limitChecks = []Check{
 		Wants: "The end of a session cancels its jobs, and another session may follow.",
 		Why:   "Nobody hears the jobs any more.",
 		Fix:   "Cancel all jobs of the stream when it ends, for whatever reason.",
+	},
+	{
+		ID: "attach", Section: "5", Severity: Must, try: checkAttach,
+		Wants: "With the capability attach, a job goes on when its session ends, and Attach sends again what came after after_seq.",
+		Why:   "A host that was restarted goes on with the jobs that were detached from it.",
+		Fix:   "Keep the messages of the job until the process ends; on Attach make the session its, and send those above after_seq.",
 	},
 	{
 		ID: "sigint", Section: "2", Severity: Must, try: checkSigint,

@@ -2,7 +2,9 @@ package sandbox
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +55,8 @@ func Interpreter(head []byte, path string) string {
 // Installation returns what a program needs to read of the installation that it
 // belongs to: wherever its symbolic links lead, and its interpreter if it is a
 // script, the libraries beside its bin directory, and for a Python virtual
-// environment the Python that made it and what is installed there by reference.
+// environment the Python that made it. What is installed in a Python by reference
+// is among them.
 func Installation(program, path string) []string {
 	var paths []string
 	for range maxLinks {
@@ -89,7 +92,7 @@ func beginning(path string) []byte {
 }
 
 func prefix(dir string) []string {
-	paths := inPrefix(dir)
+	paths := append(inPrefix(dir), referred(dir)...)
 	text, err := os.ReadFile(filepath.Join(dir, "pyvenv.cfg"))
 	if err != nil {
 		return paths // no virtual environment
@@ -101,26 +104,52 @@ func prefix(dir string) []string {
 			paths = append(paths, inPrefix(filepath.Dir(home))...)
 		}
 	}
-	return append(paths, referred(dir)...)
+	return paths
 }
 
-// referred lists the directories that the packages of a Python virtual
-// environment are in, when they are not in the environment itself.
+// referred lists the directories that the packages of a Python are in, when they
+// are not in its own: those of .pth files, and what pip installed as editable.
 func referred(dir string) []string {
 	var paths []string
-	files, _ := filepath.Glob(filepath.Join(dir, "lib", "python*", "site-packages", "*.pth")) // the pattern is right
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue
+	for _, packages := range []string{"site-packages", "dist-packages"} {
+		at := filepath.Join(dir, "lib", "python*", packages)
+		files, _ := filepath.Glob(filepath.Join(at, "*.pth")) // the pattern is right
+		for _, file := range files {
+			text, _ := os.ReadFile(file) // what cannot be read refers to nothing
+			for line := range strings.Lines(string(text)) {
+				if path := strings.TrimSpace(line); filepath.IsAbs(path) {
+					paths = append(paths, path)
+				}
+			}
 		}
-		for line := range strings.Lines(string(text)) {
-			if path := strings.TrimSpace(line); filepath.IsAbs(path) {
+		files, _ = filepath.Glob(filepath.Join(at, "*.dist-info", "direct_url.json"))
+		for _, file := range files {
+			if path := editable(file); path != "" {
 				paths = append(paths, path)
 			}
 		}
 	}
 	return paths
+}
+
+// editable returns the project that an editable package is in, from the file in
+// which pip notes where a package came from; "" for any other package.
+func editable(file string) string {
+	text, err := os.ReadFile(file)
+	var origin struct {
+		URL string `json:"url"`
+		Dir struct {
+			Editable bool `json:"editable"`
+		} `json:"dir_info"`
+	}
+	if err != nil || json.Unmarshal(text, &origin) != nil || !origin.Dir.Editable {
+		return ""
+	}
+	u, err := url.Parse(origin.URL)
+	if err != nil || u.Scheme != "file" || !filepath.IsAbs(u.Path) {
+		return ""
+	}
+	return u.Path
 }
 
 // inPrefix lists the usual directories of an installation, and not the prefix

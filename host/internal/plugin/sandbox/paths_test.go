@@ -93,7 +93,7 @@ func FuzzInterpreter(f *testing.F) {
 
 func TestInstallationFollowsAVirtualEnvironmentToItsPython(t *testing.T) {
 	t.Parallel()
-	root := tree(t, "venv/bin/", "venv/lib/python3.11/site-packages/", "src/", "python/bin/python3.11", "python/lib/", "home/bin/", "home/.ssh/key")
+	root := tree(t, "venv/bin/", "venv/lib/python3.11/site-packages/own-1.dist-info/", "venv/lib/python3.11/site-packages/other-1.dist-info/", "src/", "my project/", "other/", "python/bin/python3.11", "python/lib/", "home/bin/", "home/.ssh/key")
 	link := func(from, to string) {
 		if err := os.Symlink(to, filepath.Join(root, from)); err != nil {
 			t.Fatal(err)
@@ -112,8 +112,19 @@ func TestInstallationFollowsAVirtualEnvironmentToItsPython(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "venv/lib/python3.11/site-packages/e.pth"), []byte(pth), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	for name, text := range map[string]string{
+		"own":   `{"dir_info": {"editable": true}, "url": "file://` + root + `/my%20project"}`,
+		"other": `{"dir_info": {}, "url": "file://` + root + `/other"}`,
+	} {
+		if err := os.WriteFile(filepath.Join(root, "venv/lib/python3.11/site-packages", name+"-1.dist-info", "direct_url.json"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	got := Installation(filepath.Join(root, "venv/bin/tool"), "")
-	for _, want := range []string{"venv/bin", "venv/lib", "venv/pyvenv.cfg", "python/bin", "python/lib", "base/lib", "python/bin/python3.11", "src"} {
+	if slices.Contains(got, filepath.Join(root, "other")) {
+		t.Errorf("what a package was copied from is among %v", got)
+	}
+	for _, want := range []string{"venv/bin", "venv/lib", "venv/pyvenv.cfg", "python/bin", "python/lib", "base/lib", "python/bin/python3.11", "src", "my project"} {
 		if !slices.Contains(got, filepath.Join(root, want)) {
 			t.Errorf("%s is not among %v", want, got)
 		}

@@ -23,5 +23,5 @@ def main() -> None:
         configuration = read(path)
         processes = [load(p) for p in configuration.processors]
     except Wrong as fault:
-        sys.exit(str(fault))
+        sys.exit(f"geomill: {fault}")  # which a host takes for the reason
     serve(*processes, name=configuration.name, version=configuration.version)

@@ -12,6 +12,11 @@ outputs; the host checks inputs before the function is called:
     serve(greet, name="greeter", version="1.0.0")
 """
 
+import sys as _sys
+
+if _sys.version_info < (3, 10):
+    raise ImportError("geomill needs Python 3.10 or later, and this is %s: name another in the first line" % _sys.version.split()[0])
+
 from ._errors import Cancelled, Failed, Invalid, Retry
 from ._job import Job
 from ._kinds import BBox, Data, Describe, Feature, FeatureCollection, File, Geometry, Secret

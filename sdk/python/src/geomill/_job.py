@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ._errors import Cancelled
+from ._family import bound
 
 #: The job that the running code works for.
 current: contextvars.ContextVar[Job | None] = contextvars.ContextVar("geomill_job", default=None)
@@ -108,7 +109,7 @@ class Job:
         """Runs a program for the job, as ``subprocess.run`` does.
 
         When the job is to end, the program and all that it has started are
-        killed, and Cancelled is raised. ``check=True`` raises
+        killed, and Cancelled is raised; when the plugin ends, they are killed, too. ``check=True`` raises
         subprocess.CalledProcessError for an exit status other than 0.
         """
         check, given = options.pop("check", False), options.pop("input", None)
@@ -117,7 +118,12 @@ class Job:
         options["stdin"] = subprocess.PIPE if given is not None else options.get("stdin", subprocess.DEVNULL)
         options["env"] = {**(options.get("env") or os.environ), "GEOMILL_JOB": self.id}
         self.check()
-        with subprocess.Popen(args, start_new_session=True, **options) as program:
+        passed = tuple(options.pop("pass_fds", ()))
+
+        def start(bond: int) -> subprocess.Popen[Any]:
+            return subprocess.Popen(args, start_new_session=True, pass_fds=(*passed, bond), **options)
+
+        with bound(start) as program:
             done = threading.Event()
             watch = threading.Thread(target=self._kill, args=(program, done), daemon=True)
             watch.start()

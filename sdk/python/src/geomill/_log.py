@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from ._job import current
@@ -24,6 +25,11 @@ def _level(number: int) -> str:
     return "warn" if number < logging.ERROR else "error"
 
 
+def line(level: int, message: str, module: str, fields: Mapping[str, Any]) -> str:
+    """A record as a line for the host."""
+    return json.dumps({"@level": _level(level), "@message": message, "@module": module, **fields}, default=str)
+
+
 class Handler(logging.Handler):
     """Sends records to the job of the code that made them; without one, to the host as lines of JSON."""
 
@@ -38,8 +44,7 @@ class Handler(logging.Handler):
             if job := current.get():
                 job._reports.log(record.levelno, text, _fields(record))
                 return
-            line = {"@level": _level(record.levelno), "@message": text, "@module": record.name, **_fields(record)}
-            self._stream.write(json.dumps(line, default=str) + "\n")
+            self._stream.write(line(record.levelno, text, record.name, _fields(record)) + "\n")
             self._stream.flush()
         except Exception:
             self.handleError(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import concurrent.futures
 import json
 import logging
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._codec import Message, encode, repeated
+from ._family import at_fork, is_helper, own_name, watch_lifeline
 from ._kinds import Kind, Misfit, kind_of
 from ._process import Process
 from ._session import Jobs, Outbox
@@ -28,18 +30,26 @@ _STOP = 0.3  # seconds for the last messages
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 
 
+_served = False  # whether serve was called
+
+
 class Plugin:
     """What the host asks a plugin. Methods take and return encoded messages."""
 
     def __init__(self, processes: tuple[Process, ...], name: str, version: str, settings: Any = None) -> None:
         if not _NAME.match(name):
-            raise ValueError(f"{name!r} is no name of a plugin: lower case letters, digits and . _ -")
+            raise ValueError(f"{name!r} is no name of a plugin: it may have lower case letters, digits and . _ -")
         if not processes:
-            raise ValueError("no processes; call serve with at least one")
+            raise ValueError("no processes: call serve with at least one")
+        for p in processes:
+            if not isinstance(p, Process):
+                raise TypeError(f"{getattr(p, '__name__', repr(p))} is not a process: write @process above it")
         self.name, self.version = name, version
         self.processes = {p.id: p for p in processes}
         if len(self.processes) < len(processes):
-            raise ValueError("two processes have the same id")
+            ids = [p.id for p in processes]
+            twice = next(i for i in ids if ids.count(i) > 1)
+            raise ValueError(f"two processes have the id {twice!r}: give one another, as in @process(id=...)")
         self.jobs = Jobs(self.processes)
         self.stopping = threading.Event()
         self._settings_type = settings
@@ -111,10 +121,15 @@ class Plugin:
 
 def new_server(plugin: Plugin) -> Any:
     """Makes the gRPC server of a plugin."""
+    # Its handlers of forks do nothing but write lines while threads serve.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     try:
         import grpc  # here, so that describe and version work without it
     except ImportError as fault:
-        sys.exit(f"{plugin.name} needs the package grpcio in {sys.executable}: {fault}")
+        sys.exit(
+            f"geomill: its Python, {sys.executable}, has no usable package grpcio ({fault}): "
+            f"install it there ({sys.executable} -m pip install grpcio), or name another Python in the first line"
+        )
     unary, stream = grpc.unary_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
     services = {
         "geomill.process.v1.ControlService": {
@@ -138,14 +153,6 @@ def new_server(plugin: Plugin) -> Any:
     return server
 
 
-def _watch_lifeline(fd: int, plugin: Plugin) -> None:
-    """Ends the plugin when the host is gone; the host never writes, so a read waits for that."""
-    os.read(fd, 1)
-    plugin.stopping.set()
-    threading.Event().wait(_STOP)
-    os.killpg(0, signal.SIGKILL)  # its children too
-
-
 def _host(plugin: Plugin) -> None:
     """Serves the host until it says to stop."""
     from ._log import Handler
@@ -160,8 +167,8 @@ def _host(plugin: Plugin) -> None:
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=plugin.stopping.set).start())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then ends us
     if fd := os.environ.get("GEOMILL_LIFELINE_FD"):
-        os.set_inheritable(int(fd), False)
-        threading.Thread(target=_watch_lifeline, args=(int(fd), plugin), daemon=True).start()
+        watch_lifeline(int(fd))
+    at_fork(plugin.jobs.forked)
 
     offered = {int(v) for v in os.environ.get("PLUGIN_PROTOCOL_VERSIONS", "1").split(",")}
     version = max(offered & PROTOCOL_VERSIONS, default=max(PROTOCOL_VERSIONS))  # the host refuses the latter
@@ -187,8 +194,12 @@ def serve(*processes: Process, name: str, version: str, settings: Any = None) ->
 
     ``settings`` is a dataclass, TypedDict or model of pydantic for what the operator
     sets, which jobs find in ``Job.settings``. Started by hand the program describes
-    its processes and runs them: try ``help``.
+    its processes and runs them: try ``help``. In processes of multiprocessing it does nothing.
     """
+    global _served
+    _served = True
+    if is_helper():
+        return
     plugin = Plugin(processes, name, version, settings)
     if os.environ.get(COOKIE_NAME) == COOKIE:
         _host(plugin)
@@ -196,3 +207,19 @@ def serve(*processes: Process, name: str, version: str, settings: Any = None) ->
     from ._command import command
 
     sys.exit(command(plugin, sys.argv[1:]))
+
+
+def _began() -> None:
+    """What there is to do in a program that a host has started as soon as it imports this package."""
+    if os.environ.get(COOKIE_NAME) != COOKIE or is_helper():
+        return
+    own_name()
+    atexit.register(_idle, os.getpid())
+
+
+def _idle(pid: int) -> None:
+    if not _served and not hasattr(sys, "last_value") and os.getpid() == pid:
+        print("geomill: it ended without serving anything: call serve(...) last", file=sys.stderr)
+
+
+_began()

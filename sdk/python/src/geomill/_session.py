@@ -8,6 +8,7 @@ import functools
 import json
 import logging
 import queue
+import sys
 import threading
 import time
 import traceback
@@ -18,6 +19,7 @@ from ._codec import Message, encode, repeated
 from ._errors import Cancelled, Failed, Invalid
 from ._job import Job, current
 from ._kinds import Misfit
+from ._log import line
 from ._process import Process
 from ._values import load, store
 
@@ -157,6 +159,16 @@ class Sender:
             self._send(kind, body)
 
 
+class Apart:
+    """What a job reports to in a process that was forked from the plugin: only the plugin itself speaks to the host."""
+
+    def progress(self, percent: float, message: str) -> None:
+        pass
+
+    def log(self, level: int, message: str, fields: Mapping[str, Any] | None) -> None:
+        print(line(level, message, "geomill.job", fields or {}), file=sys.stderr, flush=True)
+
+
 class Workers:
     """Threads that jobs run in, kept for the next ones: to start a thread takes as long as a short job."""
 
@@ -190,6 +202,13 @@ def _problem(kind: int, title: str, detail: str = "", faults: bytes = b"", retry
     return _FAILED, encode((1, p), (2, retryable))
 
 
+def _allowance(fault: PermissionError) -> str:
+    """What an operator can do about a refusal."""
+    said = str(fault.filename or "")
+    path = said if said.count("/") > 1 else "/dev/shm"  # the names of shared memory and semaphores, if they are told
+    return f"perhaps the sandbox refuses that: below plugin-config, read: [{path}] lets a plugin read it, write: [{path}] change it"
+
+
 class Jobs:
     """The jobs of an instance."""
 
@@ -217,6 +236,11 @@ class Jobs:
             self._draining = True
             self._changed.wait_for(lambda: not self._jobs, seconds)
             return len(self._jobs)
+
+    def forked(self) -> None:
+        """Cuts the jobs off from the session, in a process where no thread sends and locks may be held for ever."""
+        for job, _ in self._jobs.values():
+            job._reports = Apart()
 
     def begin(self, outbox: Outbox) -> bool:
         """Makes outbox that of the session; there can be one at a time."""
@@ -309,6 +333,8 @@ class Jobs:
             return _problem(0, "the process failed", str(fault), retryable=fault.retryable)
         except BaseException as fault:  # SystemExit too: only the host ends an instance
             logging.getLogger("geomill").error("%s", traceback.format_exc().rstrip())
+            if isinstance(fault, PermissionError):
+                logging.getLogger("geomill").warning("%s", _allowance(fault))
             return _problem(_PANIC, "the process raised an exception", f"{type(fault).__name__}: {fault}")
 
     def _execute(self, job: Job, process: Process, start: Message) -> list[bytes]:

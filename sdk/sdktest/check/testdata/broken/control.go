@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"geomill/proto/processv1"
+	"geomill/sdk/wire"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -26,6 +27,7 @@ type plugin struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
 	jobs     map[string]*job
+	kept     map[string]*kept
 	held     int // slots of jobs that have ended
 	max      int
 	inline   int
@@ -42,7 +44,7 @@ type job struct {
 }
 
 func newPlugin() *plugin {
-	p := &plugin{instance: instance(), over: make(chan struct{}), jobs: make(map[string]*job)}
+	p := &plugin{instance: instance(), over: make(chan struct{}), jobs: make(map[string]*job), kept: make(map[string]*kept)}
 	p.changed = sync.NewCond(&p.mu)
 	return p
 }
@@ -53,6 +55,9 @@ func (p *plugin) GetInfo(context.Context, *processv1.GetInfoRequest) (*processv1
 
 func (p *plugin) info() *processv1.GetInfoResponse {
 	info := &processv1.GetInfoResponse{Name: "broken", Version: "1.0.0", Sdk: "none", InstanceId: p.instance}
+	if detached && !is("attach.claim") {
+		info.Capabilities = []string{wire.CapabilityAttach}
+	}
 	switch {
 	case is("info"):
 		info.Name = "Broken Plugin"
@@ -113,7 +118,7 @@ func (p *plugin) ListProcesses(context.Context, *processv1.ListProcessesRequest)
 		if err != nil {
 			return nil, err
 		}
-		r.Processes = append(r.Processes, &processv1.Process{DescriptionJson: text, Policy: &processv1.Policy{Isolation: processv1.Isolation_ISOLATION_SHARED}})
+		r.Processes = append(r.Processes, &processv1.Process{DescriptionJson: text, Policy: &processv1.Policy{Isolation: processv1.Isolation_ISOLATION_SHARED, Detached: is("attach.claim")}})
 	}
 	return r, nil
 }

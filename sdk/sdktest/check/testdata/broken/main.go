@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"geomill/proto/processv1"
 	"geomill/sdk/wire"
@@ -137,6 +138,9 @@ func (p *plugin) serve() {
 		os.Exit(1)
 	}
 	server := p.server()
+	if is("handshake.late") {
+		time.Sleep(time.Minute)
+	}
 	go p.handshake()
 	if err := server.Serve(listener); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -215,6 +219,10 @@ func descriptions() []description {
 		list[1]["id"] = "copy"
 	case is("processes-stable"):
 		list[0]["title"] = "Copy by " + strconv.Itoa(os.Getpid())
+	case is("examples"):
+		text["examples"] = []any{"a text that is longer than sixteen bytes", 7}
+	case is("examples.refused"):
+		text["examples"] = []any{"a text that is longer than sixteen bytes", "refuse me"}
 	case is("descriptions"):
 		list[0]["inputs"] = map[string]any{"text": map[string]any{"schema": []int{1}}}
 	case is("descriptions.outputs"):

@@ -43,7 +43,7 @@ func (p *plugin) Session(stream grpc.BidiStreamingServer[processv1.SessionReques
 	defer p.mu.Unlock()
 	p.open = false
 	for _, j := range p.jobs {
-		if j.session == s && !is("session-end") {
+		if j.session == s && !is("session-end") && (!detached || is("attach.ends")) {
 			j.cancel()
 		}
 	}
@@ -82,8 +82,11 @@ func (s *session) obey(m *processv1.HostMessage) error {
 		}
 		s.plugin.mu.Unlock()
 	case *processv1.HostMessage_Attach:
-		if is("unknown-message.attach") {
+		switch {
+		case is("unknown-message.attach") && !detached:
 			s.send(m.GetJobId(), 1, &processv1.PluginMessage{Kind: problem(0, "no such job", false)})
+		case detached && !is("attach"):
+			s.attach(m.GetJobId(), k.Attach.GetAfterSeq())
 		}
 	default:
 		if is("unknown-message") {
@@ -102,6 +105,7 @@ func (s *session) send(id string, seq uint64, m *processv1.PluginMessage) {
 			m.Seq = 5
 		}
 	}
+	s = s.plugin.keep(s, m)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if is("slow-reader") { // whoever waits for the host holds everybody
@@ -140,7 +144,7 @@ func (s *session) start(id string, w *processv1.Start) {
 
 func (s *session) run(ctx context.Context, id string, j *job, w *processv1.Start) {
 	seq := uint64(1)
-	if w.GetProcessId() == "copy" {
+	if w.GetProcessId() == "copy" || detached {
 		percent := 50.0
 		if is("progress-range") {
 			percent = 5000
@@ -189,7 +193,7 @@ func (s *session) work(ctx context.Context, j *job, w *processv1.Start) *process
 	switch w.GetProcessId() {
 	case "copy":
 		text, ok := inputs["text"].(string)
-		if !ok {
+		if !ok || text == "refuse me" {
 			return s.refuse("text")
 		}
 		return s.copied(w, text)

@@ -1,0 +1,138 @@
+"""The plugin as a process: what it starts, and what starts it."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+
+import pytest
+from geomill import Job, process, serve
+from geomill._session import _allowance
+from geomill.testing import run
+
+PATIENCE = 60.0  # seconds; only a hang takes longer
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def program(tmp_path: pathlib.Path, text: str) -> pathlib.Path:
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def test_the_programs_of_a_job_end_with_the_plugin_however_it_ends(tmp_path: pathlib.Path) -> None:
+    path = program(tmp_path, """
+        import sys
+        from geomill._job import Job
+        Job("1", None).run(["sh", "-c", f"sleep 600 & echo $! $$ > {sys.argv[1]}.part; mv {sys.argv[1]}.part {sys.argv[1]}; wait"])
+        """)
+    noted = tmp_path / "pids"
+    plugin = subprocess.Popen([sys.executable, str(path), str(noted)])
+    try:
+        eventually(noted.exists)
+    finally:
+        plugin.kill()
+        plugin.wait()
+    for pid in map(int, noted.read_text().split()):
+        eventually(lambda pid=pid: gone(pid))
+
+
+def test_the_plugin_ends_with_its_host_while_no_thread_of_python_runs(tmp_path: pathlib.Path) -> None:
+    path = program(tmp_path, """
+        import re, sys
+        from geomill._family import watch_lifeline
+        watch_lifeline(int(sys.argv[1]))
+        print("begun", flush=True)
+        re.match(r"(a+)+$", "a" * 64 + "b")
+        """)
+    reading, writing = os.pipe()
+    plugin = subprocess.Popen([sys.executable, str(path), str(reading)], pass_fds=[reading], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        os.close(reading)
+        assert plugin.stdout is not None and plugin.stdout.readline() == b"begun\n"
+        os.close(writing)
+        assert plugin.wait(PATIENCE) == -signal.SIGKILL
+    finally:
+        plugin.kill()
+        plugin.wait()
+
+
+def test_what_a_program_leaves_behind_in_good_order_stays() -> None:
+    @process
+    def starts(job: Job) -> int:
+        return int(job.run(["sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"], capture_output=True).stdout)
+
+    pid = run(starts).outputs["result"]
+    try:
+        assert not gone(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
+def test_processes_of_multiprocessing_end_when_they_are_told(tmp_path: pathlib.Path, how: str) -> None:
+    path = program(tmp_path, f"""
+        import multiprocessing, signal
+        from geomill import process, serve
+        from geomill._family import at_fork
+
+        @process
+        def nothing() -> str:
+            return ""
+
+        def more(x):
+            return x + 1
+
+        def work():
+            signal.signal(signal.SIGTERM, lambda *_: None)
+            at_fork(lambda: None)
+            for _ in range(3):
+                with multiprocessing.get_context({how!r}).Pool(2) as pool:
+                    assert pool.map(more, [1, 2]) == [2, 3]
+            print("worked")
+
+        if multiprocessing.current_process().name == "MainProcess":
+            work()
+        else:
+            serve(nothing, name="nothing", version="1.0.0")
+        """)
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout == "worked\n", done.stderr
+
+
+def test_a_refusal_of_the_sandbox_says_what_the_operator_can_allow() -> None:
+    for path, allowed in {"/srv/dem/a.tif": "read: [/srv/dem/a.tif]", "/psm_1": "write: [/dev/shm]", "": "write: [/dev/shm]"}.items():
+        assert allowed in _allowance(PermissionError(13, "Permission denied", path or None))
+
+
+def test_what_is_no_process_is_not_served() -> None:
+    def plain() -> str:
+        return ""
+
+    @process(id="same")
+    def one() -> str:
+        return ""
+
+    with pytest.raises(TypeError, match="plain is not a process: write @process"):
+        serve(plain, name="a", version="1.0.0")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="two processes have the id 'same'"):
+        serve(one, one, name="a", version="1.0.0")
+    with pytest.raises(ValueError, match="no processes: call serve"):
+        serve(name="a", version="1.0.0")
