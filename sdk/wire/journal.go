@@ -27,7 +27,9 @@ const (
 	journalBytes = 16 << 20
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli makes its table at first use: most instances keep no journal, and it
+// would delay the start of each.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // errTorn says that the rest of a journal is not to be read: the process or the
 // machine ended while it was written.
@@ -56,7 +58,7 @@ func (j *journal) append(m *processv1.PluginMessage) error {
 		return fmt.Errorf("encode message for the journal: %w", err)
 	}
 	binary.LittleEndian.PutUint32(b, uint32(len(b)-journalHead))
-	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[journalHead:], castagnoli))
+	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[journalHead:], castagnoli()))
 	if _, err := j.file.WriteAt(b, j.size); err != nil {
 		return fmt.Errorf("write journal of job: %w", err)
 	}
@@ -115,7 +117,7 @@ func readJournal(path string, take func(*processv1.PluginMessage) bool) error {
 			return errTorn
 		}
 		b := make([]byte, size)
-		if _, err := io.ReadFull(r, b); err != nil || crc32.Checksum(b, castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
+		if _, err := io.ReadFull(r, b); err != nil || crc32.Checksum(b, castagnoli()) != binary.LittleEndian.Uint32(head[4:]) {
 			return errTorn
 		}
 		m := &processv1.PluginMessage{}
