@@ -29,6 +29,25 @@ func Retry(err error) error {
 	return &retryable{err}
 }
 
+// Status gives an error the HTTP status that clients get of it, from 400 to 599,
+// and a code of its own that programs can tell it by, at most 100 letters, digits
+// and . _ : - ; it may be empty. Without it a failed process is answered with 500.
+// Status returns nil for a nil error.
+func Status(err error, status int, code string) error {
+	if err == nil {
+		return nil
+	}
+	return &answered{err, status, code}
+}
+
+type answered struct {
+	error
+	status int
+	code   string
+}
+
+func (e *answered) Unwrap() error { return e.error }
+
 type invalid struct{ fault ogc.Fault }
 
 func (e *invalid) Error() string { return e.fault.Input + e.fault.Pointer + " " + e.fault.Message }
@@ -48,6 +67,9 @@ func problem(err error) error {
 	}
 	var again *retryable
 	p = &wire.Problem{Kind: wire.ProcessFailed, Title: "the process failed", Detail: err.Error(), Retryable: errors.As(err, &again)}
+	if own, ok := errors.AsType[*answered](err); ok {
+		p.Status, p.Code = own.status, own.code
+	}
 	if p.Faults = faults(err); len(p.Faults) > 0 {
 		p.Kind, p.Title = wire.InvalidInput, "the inputs are not valid"
 	}

@@ -96,7 +96,9 @@ func TestErrorsKeepTheirClass(t *testing.T) {
 		"invalid": {fmt.Errorf("check: %w", errors.Join(sdk.Invalid("a", "is %d", 1), sdk.Invalid("b", "is odd"))),
 			wire.Problem{Kind: wire.InvalidInput, Title: "the inputs are not valid", Detail: "check: a is 1\nb is odd",
 				Faults: []ogc.Fault{{Input: "a", Message: "is 1"}, {Input: "b", Message: "is odd"}}}},
-		"none": {sdk.Retry(nil), wire.Problem{}},
+		"status": {fmt.Errorf("fetch: %w", sdk.Status(sdk.Retry(errors.New("busy")), 503, "Busy")),
+			wire.Problem{Title: "the process failed", Detail: "fetch: busy", Retryable: true, Status: 503, Code: "Busy"}},
+		"none": {errors.Join(sdk.Retry(nil), sdk.Status(nil, 500, "")), wire.Problem{}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -2159,7 +2159,13 @@ type Problem struct {
 	Title  string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
 	Detail string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	// With PROBLEM_KIND_INVALID_INPUT: every fault found.
-	Faults        []*Fault `protobuf:"bytes,4,rep,name=faults,proto3" json:"faults,omitempty"`
+	Faults []*Fault `protobuf:"bytes,4,rep,name=faults,proto3" json:"faults,omitempty"`
+	// The HTTP status that clients get of a failed process, from 400 to 599; any
+	// other, such as 0, leaves it to the host. It counts with the first two kinds.
+	Status int32 `protobuf:"varint,5,opt,name=status,proto3" json:"status,omitempty"`
+	// What programs tell failures of the process apart by, at most 100 letters,
+	// digits and . _ : - ; may be empty.
+	Code          string `protobuf:"bytes,6,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2220,6 +2226,20 @@ func (x *Problem) GetFaults() []*Fault {
 		return x.Faults
 	}
 	return nil
+}
+
+func (x *Problem) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *Problem) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
 }
 
 type Fault struct {
@@ -2407,12 +2427,14 @@ const file_processv1_process_proto_rawDesc = "" +
 	"\x04kind\".\n" +
 	"\x04File\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x04R\x04size\"\x9f\x01\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\"\xcb\x01\n" +
 	"\aProblem\x123\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1f.geomill.process.v1.ProblemKindR\x04kind\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x121\n" +
-	"\x06faults\x18\x04 \x03(\v2\x19.geomill.process.v1.FaultR\x06faults\"Q\n" +
+	"\x06faults\x18\x04 \x03(\v2\x19.geomill.process.v1.FaultR\x06faults\x12\x16\n" +
+	"\x06status\x18\x05 \x01(\x05R\x06status\x12\x12\n" +
+	"\x04code\x18\x06 \x01(\tR\x04code\"Q\n" +
 	"\x05Fault\x12\x14\n" +
 	"\x05input\x18\x01 \x01(\tR\x05input\x12\x18\n" +
 	"\apointer\x18\x02 \x01(\tR\apointer\x12\x18\n" +

@@ -121,6 +121,7 @@ type Exception struct {
 	Errors   []Fault `json:"errors,omitempty"` // every fault of a request
 
 	// What is known of a failed job besides. These members are Geomill's own.
+	Code     string   `json:"code,omitempty"`     // the process's own, for programs
 	Attempt  int      `json:"attempt,omitempty"`  // the one that failed, 1 for the first
 	Timeout  float64  `json:"timeout,omitempty"`  // seconds that it was allowed
 	Limit    string   `json:"limit,omitempty"`    // what was exceeded: memory, cpu, files, processes, output, directory

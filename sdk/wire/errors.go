@@ -58,6 +58,7 @@ func (e *UnresponsiveError) Unwrap() error { return e.Cause }
 const (
 	maxProblemText   = 32 << 10 // bytes of a title, a detail or a fault's message
 	maxProblemFaults = 1000
+	maxCode          = 100 // bytes
 )
 
 func problemToWire(p *Problem) *processv1.Problem {
@@ -65,6 +66,8 @@ func problemToWire(p *Problem) *processv1.Problem {
 		Kind:   problemKinds[p.Kind],
 		Title:  text(p.Title, maxProblemText),
 		Detail: text(p.Detail, maxProblemText),
+		Status: int32(statusOf(p.Status)),
+		Code:   codeOf(p.Code),
 	}
 	room := MaxMessageBytes / 16
 	for i, f := range p.Faults {
@@ -81,7 +84,7 @@ func problemToWire(p *Problem) *processv1.Problem {
 }
 
 func problemFromWire(w *processv1.Problem, retryable bool) *Problem {
-	p := &Problem{Title: w.GetTitle(), Detail: w.GetDetail(), Retryable: retryable}
+	p := &Problem{Title: w.GetTitle(), Detail: w.GetDetail(), Retryable: retryable, Status: statusOf(int(w.GetStatus())), Code: codeOf(w.GetCode())}
 	for kind, k := range problemKinds {
 		if k == w.GetKind() {
 			p.Kind = kind
@@ -97,6 +100,27 @@ func problemFromWire(w *processv1.Problem, retryable bool) *Problem {
 		p.Faults = append(p.Faults, ogc.Fault{Input: f.GetInput(), Pointer: f.GetPointer(), Message: f.GetMessage()})
 	}
 	return p
+}
+
+// statusOf returns an HTTP status of a failure, or 0.
+func statusOf(n int) int {
+	if n < 400 || n > 599 {
+		return 0
+	}
+	return n
+}
+
+// codeOf returns a code as it is, or "" if it is none.
+func codeOf(s string) string {
+	for _, c := range []byte(s) {
+		if letter := c|0x20 >= 'a' && c|0x20 <= 'z'; !letter && (c < '0' || c > '9') && !strings.ContainsRune("._:-", rune(c)) {
+			return ""
+		}
+	}
+	if len(s) > maxCode {
+		return ""
+	}
+	return s
 }
 
 var problemKinds = map[ProblemKind]processv1.ProblemKind{

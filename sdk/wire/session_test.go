@@ -75,7 +75,7 @@ func TestStartCrossesWhole(t *testing.T) {
 func TestErrorsOfTheHandlerCrossAsProblems(t *testing.T) {
 	t.Parallel()
 	full := &wire.Problem{
-		Kind: wire.InvalidInput, Title: "wrong", Detail: "two things are wrong", Retryable: true,
+		Kind: wire.InvalidInput, Title: "wrong", Detail: "two things are wrong", Retryable: true, Status: 422, Code: "A.b-2",
 		Faults: []ogc.Fault{{Input: "a", Pointer: "/0", Message: "bad"}, {Message: "worse"}},
 	}
 	tests := map[string]struct {
@@ -84,6 +84,8 @@ func TestErrorsOfTheHandlerCrossAsProblems(t *testing.T) {
 	}{
 		"problem":         {fails(full), *full},
 		"wrapped problem": {fails(fmt.Errorf("look: %w", full)), *full},
+		"no status":       {fails(&wire.Problem{Title: "a", Status: 399, Code: "a b"}), wire.Problem{Title: "a"}},
+		"no code":         {fails(&wire.Problem{Title: "a", Status: 600, Code: strings.Repeat("a", 101)}), wire.Problem{Title: "a"}},
 		"any error":       {fails(errTest), wire.Problem{Title: "the process failed", Detail: errTest.Error()}},
 		"not UTF-8":       {fails(errors.New("a\xffb")), wire.Problem{Title: "the process failed", Detail: "a\uFFFDb"}},
 		"panic": {

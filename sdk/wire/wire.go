@@ -201,6 +201,11 @@ type Problem struct {
 	Detail    string
 	Faults    []ogc.Fault
 	Retryable bool
+	// Status is the HTTP status of a failed process, from 400 to 599; 0 leaves it to
+	// the host. Code is what programs tell its failures apart by, at most 100 letters,
+	// digits and . _ : - ; others cross as none.
+	Status int
+	Code   string
 }
 
 // ProblemKind is the class of a Problem.

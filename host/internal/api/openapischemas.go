@@ -91,6 +91,7 @@ func schemaDocs(version string) object {
 			"errors": object{"type": "array", "items": record(object{
 				"input": word(), "pointer": word(), "message": word(), "type": word(),
 			}, "message")},
+			"code":     object{"type": "string", "description": "What programs tell the failures of the process apart by, in its own words."},
 			"attempt":  object{"type": "integer", "minimum": 1, "description": "The attempt that failed."},
 			"timeout":  object{"type": "number", "description": "How long the attempt was allowed to take, in seconds."},
 			"limit":    object{"type": "string", "description": "What was exceeded: memory, cpu, files, processes, output or directory."},

@@ -109,6 +109,10 @@ type Failure struct {
 	// of it is allowed: bytes, seconds or a number; zero when nobody knows.
 	Limit   LimitName
 	Maximum float64
+	// Status and Code are the process's own, if it has any: an HTTP status of its
+	// failure, from 400 to 599, and what programs tell its failures apart by.
+	Status int
+	Code   string
 }
 
 // Crash is how an instance ended, as clients may know it.

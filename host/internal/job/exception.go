@@ -113,7 +113,10 @@ func timedOut(allowed time.Duration, cause error) *Failure {
 func (f *Failure) exception() ogc.Exception {
 	k := f.Kind.known()
 	e := ogc.Exception{Type: k.uri, Title: k.title, Status: k.status, Detail: f.Detail, Timeout: f.Allowed.Seconds(),
-		Limit: string(f.Limit), Maximum: f.Maximum}
+		Limit: string(f.Limit), Maximum: f.Maximum, Code: f.Code}
+	if f.Status != 0 {
+		e.Status = f.Status
+	}
 	for _, fault := range f.Faults { // the process knows places within its inputs
 		fault.Pointer = "/inputs/" + escape(fault.Input) + fault.Pointer
 		e.Errors = append(e.Errors, fault)

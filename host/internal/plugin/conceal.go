@@ -28,7 +28,7 @@ func conceal(err error, own *settings.Settings) error {
 	}
 	if p, ok := errors.AsType[*wire.Problem](err); ok {
 		quiet := *p
-		quiet.Title, quiet.Detail, quiet.Faults = own.Hide(p.Title), own.Hide(p.Detail), slices.Clone(p.Faults)
+		quiet.Title, quiet.Detail, quiet.Code, quiet.Faults = own.Hide(p.Title), own.Hide(p.Detail), own.Hide(p.Code), slices.Clone(p.Faults)
 		for i := range quiet.Faults {
 			quiet.Faults[i].Message = own.Hide(quiet.Faults[i].Message)
 		}

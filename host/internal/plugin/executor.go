@@ -188,7 +188,7 @@ func problemFailure(processID string, p *wire.Problem, l Limits) error {
 	f := &job.Failure{Kind: job.ProcessFailed, Detail: p.Error(), Retryable: p.Retryable}
 	switch p.Kind {
 	case wire.InvalidInput:
-		f.Kind, f.Faults = job.InputRefused, p.Faults
+		f.Kind, f.Faults, f.Status, f.Code = job.InputRefused, p.Faults, p.Status, p.Code
 	case wire.Busy:
 		return &job.UnavailableError{ProcessID: processID, Reason: "its plugin is busy", RetryAfter: time.Second}
 	case wire.NoSuchProcess:
@@ -196,6 +196,7 @@ func problemFailure(processID string, p *wire.Problem, l Limits) error {
 	case wire.Panicked:
 		f.Detail, f.Cause = "the process crashed inside its plugin", p
 	default:
+		f.Status, f.Code = p.Status, p.Code
 		l.blame(f, p.Error())
 	}
 	return f

@@ -60,6 +60,8 @@ func fail(job *sdk.Job, how string) error {
 		return errors.Join(sdk.InvalidAt("how", "/x", "is odd"), sdk.Invalid("times", "is odd too"))
 	case "error":
 		return errors.New("no luck today")
+	case "missing":
+		return sdk.Status(errors.New("no data of that day"), 404, "NoData")
 	case "passing":
 		return sdk.Retry(errors.New("no luck yet"))
 	case "panic":

@@ -82,9 +82,10 @@ def test_a_processor_becomes_a_process(ours: Any) -> None:
 
 
 def test_errors_keep_their_status_and_text(ours: Any) -> None:
-    assert run(ours, how="refuse").faults == [("", "", "not that")]
+    refused = run(ours, how="refuse")
+    assert (refused.error, refused.status, refused.code) == ("not that", 400, "NoApplicableCode")
     failed = run(ours, how="fail")
-    assert failed.error == "it broke" and not failed.faults
+    assert (failed.error, failed.status) == ("it broke", 500)
     assert run(ours, how="crash").error == "KeyError: 'x'"
 
 

@@ -222,6 +222,10 @@ def test_errors_are_told_apart() -> None:
             raise Retry("later")
         if how == "failed":
             raise Failed("no data")
+        if how == "status":
+            raise Failed("no data", status=404, code="NoData")
+        if how == "no status":
+            raise Failed("no data", status=-1)
         if how == "exit":
             sys.exit(3)
         raise KeyError(how)
@@ -230,6 +234,9 @@ def test_errors_are_told_apart() -> None:
     later = run(fail, how="retry")
     assert later.error == "later" and later.retryable
     assert run(fail, how="failed").error == "no data"
+    told = run(fail, how="status")
+    assert (told.error, told.status, told.code) == ("no data", 404, "NoData")
+    assert run(fail, how="no status").status == 0
     assert run(fail, how="exit").error == "SystemExit: 3"
     assert run(fail, how="x").error == "KeyError: 'x'"
 

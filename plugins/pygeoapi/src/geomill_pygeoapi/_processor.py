@@ -6,7 +6,7 @@ import importlib
 import logging
 from typing import Any
 
-from geomill import Data, Failed, File, Invalid, Job, Process, raw
+from geomill import Data, Failed, File, Job, Process, raw
 
 from . import _shim
 from ._configuration import Processor, Wrong
@@ -66,8 +66,9 @@ def _failure(fault: Exception) -> Exception:
     if status is None:
         return fault
     text = getattr(fault, "user_msg", None) or str(fault) or getattr(fault, "default_msg", "")
-    _LOG.warning("%s (%s)", fault, getattr(fault, "ogc_exception_code", "NoApplicableCode"))
-    return Invalid("", str(text)) if 400 <= int(status) < 500 else Failed(str(text))
+    code = str(getattr(fault, "ogc_exception_code", "NoApplicableCode"))
+    _LOG.warning("%s (%s)", fault, code)
+    return Failed(str(text), status=int(status), code=code)
 
 
 def named(media_type: str, result: Any, outputs: dict[str, Any]) -> dict[str, Any]:

@@ -29,9 +29,18 @@ class Invalid(Exception):
 
 
 class Failed(Exception):
-    """The process failed, for the reason given, which the client reads."""
+    """The process failed, for the reason given, which the client reads.
+
+    ``status`` is the HTTP status that it is answered with, from 400 to 599, else
+    500. ``code`` is for programs to tell failures apart by: at most 100 letters,
+    digits and ``. _ : -``.
+    """
 
     retryable = False
+
+    def __init__(self, reason: object = "", *, status: int = 0, code: str = "") -> None:
+        super().__init__(reason)
+        self.status, self.code = status, code
 
 
 class Retry(Failed):

@@ -197,8 +197,10 @@ class Workers:
             task = self._tasks.get()
 
 
-def _problem(kind: int, title: str, detail: str = "", faults: bytes = b"", retryable: bool = False) -> tuple[int, bytes]:
-    p = encode((1, kind), (2, title), (3, detail[:MAX_TEXT])) + faults
+def _problem(
+    kind: int, title: str, detail: str = "", faults: bytes = b"", retryable: bool = False, status: int = 0, code: str = ""
+) -> tuple[int, bytes]:
+    p = encode((1, kind), (2, title), (3, detail[:MAX_TEXT])) + faults + encode((5, status if 400 <= status <= 599 else 0), (6, code))
     return _FAILED, encode((1, p), (2, retryable))
 
 
@@ -330,7 +332,7 @@ class Jobs:
             faults = repeated(4, (encode((1, i), (2, at), (3, said[:MAX_TEXT])) for i, at, said in wrong.faults[:1000]))
             return _problem(_INVALID_INPUT, "invalid inputs", faults=faults)
         except Failed as fault:
-            return _problem(0, "the process failed", str(fault), retryable=fault.retryable)
+            return _problem(0, "the process failed", str(fault), retryable=fault.retryable, status=fault.status, code=fault.code)
         except BaseException as fault:  # SystemExit too: only the host ends an instance
             logging.getLogger("geomill").error("%s", traceback.format_exc().rstrip())
             if isinstance(fault, PermissionError):

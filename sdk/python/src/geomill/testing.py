@@ -34,6 +34,9 @@ class Result:
     #: The faults that the process found: (input, pointer, message).
     faults: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
     retryable: bool = False
+    #: The HTTP status and the code that the process gave its failure; 0 and "" without.
+    status: int = 0
+    code: str = ""
     cancelled: bool = False
     progress: list[tuple[float, str]] = dataclasses.field(default_factory=list)
     log: list[str] = dataclasses.field(default_factory=list)
@@ -155,6 +158,7 @@ def _note(result: Result, m: Message, job_dir: str) -> bool:
         result.error = problem.text(3) or problem.text(2)
         result.faults = [(f.text(1), f.text(2), f.text(3)) for f in problem.messages(4)]
         result.retryable = bool(m.message(9).number(2))
+        result.status, result.code = problem.number(5), problem.text(6)
         return True
     elif 10 in m:
         result.cancelled, result.error = True, m.message(10).text(1)
