@@ -13,19 +13,28 @@ import (
 	"time"
 )
 
-// TestTheTutorialIsTrue runs the shell blocks of sdk/TUTORIAL.md, in one shell and
-// an empty directory. Each line of a text block must be in the output of the
-// shell block before it.
 func TestTheTutorialIsTrue(t *testing.T) {
 	python := os.Getenv("GEOMILL_TEST_PYTHON")
 	if python == "" || exec.Command(python, "-c", "import geomill, pytest").Run() != nil {
 		t.Skip("NOT TESTED: sdk/TUTORIAL.md; GEOMILL_TEST_PYTHON names no python3 with the SDK")
 	}
+	follow(t, "sdk/TUTORIAL.md", "PYTHON="+python)
+}
+
+func TestTheContractIsTrue(t *testing.T) {
+	t.Parallel()
+	follow(t, "proto/README.md", "PLUGIN="+filepath.Join(built, "plugins", "hello-world"))
+}
+
+// follow runs the shell blocks of a page, in one shell and an empty directory. Each
+// line of a text block must be in the output of the shell block before it.
+func follow(t *testing.T, name string, env ...string) {
+	t.Helper()
 	root, err := filepath.Abs("../../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile(filepath.Join(root, "sdk", "TUTORIAL.md"))
+	page, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,6 +42,9 @@ func TestTheTutorialIsTrue(t *testing.T) {
 	// The port of the page may be taken, and the machine busy.
 	changed := strings.NewReplacer("localhost:5000", freeAddress(t), "geomill plugin check ", "geomill plugin check --slack 8 --timeout 5m ")
 	commands, wanted := blocks(changed.Replace(string(page)))
+	if len(commands) == 0 {
+		t.Fatalf("%s has no commands", name)
+	}
 	var text strings.Builder
 	text.WriteString("set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n")
 	for i, block := range commands {
@@ -46,7 +58,7 @@ func TestTheTutorialIsTrue(t *testing.T) {
 	}
 	shell := exec.CommandContext(ctx, "bash", "-c", text.String())
 	shell.Dir, shell.WaitDelay = work, 10*time.Second
-	shell.Env = append(os.Environ(), "PATH="+built+":"+os.Getenv("PATH"), "PYTHON="+python, "GEOMILL_SDK="+root)
+	shell.Env = append(append(os.Environ(), "PATH="+built+":"+os.Getenv("PATH"), "GEOMILL_SDK="+root), env...)
 	err = shell.Run()
 	for i := range commands {
 		out, _ := os.ReadFile(fmt.Sprintf("%s/out%d", dir, i)) // those after a failure are not there
