@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleKey) {
 	case "server":
 		serveYardstick()
+	case "session":
+		serveSession()
 	case "plugin":
 		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: unaryHandshake, Plugins: goplugin.PluginSet{"unary": unary{}}, GRPCServer: goplugin.DefaultGRPCServer})
 	default:
@@ -98,12 +100,16 @@ func serveYardstick() {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(out.Value)
 	})
+	serveUntilInterrupted(router)
+}
+
+func serveUntilInterrupted(h http.Handler) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	exitOn(err)
 	fmt.Printf("listening on http://%s\n", l.Addr())
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt)
-	go func() { exitOn(http.Serve(l, router)) }()
+	go func() { exitOn(http.Serve(l, h)) }()
 	<-stop
 }
 
