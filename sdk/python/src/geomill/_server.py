@@ -204,6 +204,11 @@ def serve(*processes: Process, name: str, version: str, settings: Any = None) ->
     if os.environ.get(COOKIE_NAME) == COOKIE:
         _host(plugin)
         return
+    if os.environ.get("GEOMILL_ATTACH"):
+        from ._attach import Attached, serve_attached
+
+        serve_attached(Attached(processes, name, version, settings))
+        return
     from ._command import command
 
     sys.exit(command(plugin, sys.argv[1:]))
