@@ -137,7 +137,9 @@ func (b *mailbox) put(m *processv1.PluginMessage) {
 	}
 	switch m.GetKind().(type) {
 	case *processv1.PluginMessage_Accepted:
-		b.accepted = m
+		if m.GetSeq() == 1 { // after something else it tells nothing, and would overtake it
+			b.accepted = m
+		}
 	case *processv1.PluginMessage_Progress:
 		b.progress = m
 	case *processv1.PluginMessage_Log:

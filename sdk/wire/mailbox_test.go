@@ -174,3 +174,22 @@ func TestFileNamesArePlain(t *testing.T) {
 		}
 	}
 }
+
+// The timer that accepts a job may fire as the job reports for the first time.
+func TestAnAcceptanceOvertakesNothing(t *testing.T) {
+	t.Parallel()
+	accepted := func() *processv1.PluginMessage {
+		return &processv1.PluginMessage{Kind: &processv1.PluginMessage_Accepted{Accepted: &processv1.Accepted{}}}
+	}
+	var late, first mailbox
+	late.post(progressMessage())
+	late.post(accepted())
+	if list, _ := late.take(nil); len(list) != 1 || list[0].GetProgress() == nil {
+		t.Errorf("after a report: %v", list)
+	}
+	first.post(accepted())
+	first.post(progressMessage())
+	if list, _ := first.take(nil); len(list) != 2 || list[0].GetAccepted() == nil {
+		t.Errorf("before one: %v", list)
+	}
+}
