@@ -214,6 +214,20 @@ def test_an_input_that_does_not_fit_is_blamed_by_its_place() -> None:
 
 
 def test_errors_are_told_apart() -> None:
+    class Gone(Failed):
+        def __init__(self) -> None:
+            Exception.__init__(self, "no data")
+
+    class Untold(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    odd: dict[str, Any] = {
+        "text for status": {"status": "404"},
+        "no code": {"status": 404, "code": None},
+        "fraction": {"status": 404.0, "code": 7},
+    }
+
     @process
     def fail(how: str) -> str:
         if how == "invalid":
@@ -226,6 +240,12 @@ def test_errors_are_told_apart() -> None:
             raise Failed("no data", status=404, code="NoData")
         if how == "no status":
             raise Failed("no data", status=-1)
+        if how in odd:
+            raise Failed("no data", **odd[how])
+        if how == "own class":
+            raise Gone
+        if how == "untold":
+            raise Untold
         if how == "exit":
             sys.exit(3)
         raise KeyError(how)
@@ -237,6 +257,10 @@ def test_errors_are_told_apart() -> None:
     told = run(fail, how="status")
     assert (told.error, told.status, told.code) == ("no data", 404, "NoData")
     assert run(fail, how="no status").status == 0
+    for how, status in {"text for status": 0, "no code": 404, "fraction": 0, "own class": 0}.items():
+        told = run(fail, how=how)
+        assert (told.error, told.status, told.code) == ("no data", status, ""), how
+    assert run(fail, how="untold").error == "ValueError"
     assert run(fail, how="exit").error == "SystemExit: 3"
     assert run(fail, how="x").error == "KeyError: 'x'"
 

@@ -37,6 +37,8 @@ class Failed(Exception):
     """
 
     retryable = False
+    status = 0  # of a class of its own that does not call this one's __init__
+    code = ""
 
     def __init__(self, reason: object = "", *, status: int = 0, code: str = "") -> None:
         super().__init__(reason)

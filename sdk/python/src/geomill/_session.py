@@ -198,10 +198,12 @@ class Workers:
 
 
 def _problem(
-    kind: int, title: str, detail: str = "", faults: bytes = b"", retryable: bool = False, status: int = 0, code: str = ""
+    kind: int, title: str, detail: str = "", faults: bytes = b"", retryable: bool = False, status: Any = 0, code: Any = ""
 ) -> tuple[int, bytes]:
-    p = encode((1, kind), (2, title), (3, detail[:MAX_TEXT])) + faults + encode((5, status if 400 <= status <= 599 else 0), (6, code))
-    return _FAILED, encode((1, p), (2, retryable))
+    """Makes an end. Of a status and a code of other types than they should have nothing is told."""
+    told = (5, status if isinstance(status, int) and 400 <= status <= 599 else 0), (6, code if isinstance(code, str) else "")
+    p = encode((1, kind), (2, title), (3, detail[:MAX_TEXT])) + faults + encode(*told)
+    return _FAILED, encode((1, p), (2, bool(retryable)))
 
 
 def _allowance(fault: PermissionError) -> str:
@@ -316,7 +318,11 @@ class Jobs:
         )
 
     def _run(self, job: Job, process: Process, start: Message, sender: Sender) -> None:
-        end = contextvars.copy_context().run(self._outcome, job, process, start)
+        try:
+            end = contextvars.copy_context().run(self._outcome, job, process, start)
+        except BaseException as fault:  # what it raised cannot be told, such as one whose __str__ raises
+            logging.getLogger("geomill").error("%s", traceback.format_exc().rstrip())
+            end = _problem(_PANIC, "the process raised an exception", type(fault).__name__)
         with self._changed:  # the host may send the next job as soon as it reads the end of this one
             del self._jobs[job.id]
             self._changed.notify_all()
