@@ -138,6 +138,17 @@ type shape struct {
 	Items      *shape           `json:"items"`
 }
 
+// UnmarshalJSON takes the boolean schemas of what may be anything, too, and a list
+// of schemas, of which nothing is filled in.
+func (s *shape) UnmarshalJSON(text []byte) error {
+	*s = shape{}
+	if text[0] != '{' {
+		return nil
+	}
+	type keywords shape
+	return json.Unmarshal(text, (*keywords)(s))
+}
+
 // fill gives members that are missing their defaults, and returns those that are
 // missing without one, or that there are not. at is the pointer to v.
 func (s shape) fill(at string, v any) []ogc.Fault {
@@ -160,7 +171,7 @@ func (s shape) fill(at string, v any) []ogc.Fault {
 				found = append(found, ogc.Fault{Pointer: at + pointer(name), Message: "is not a known member"})
 			}
 			if !known {
-				_ = json.Unmarshal(s.Additional, &member) // of false and true there is nothing
+				_ = json.Unmarshal(s.Additional, &member) // derived, hence JSON, unless there is none
 			}
 			found = append(found, member.fill(at+pointer(name), v[name])...)
 		}

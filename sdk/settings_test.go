@@ -91,6 +91,49 @@ func TestSettingsAreThereBeforeTheFirstJob(t *testing.T) {
 	}
 }
 
+// ownText encodes itself, so it may be anything.
+type ownText struct{ text string }
+
+func (o ownText) MarshalJSON() ([]byte, error)     { return json.Marshal(o.text) }
+func (o *ownText) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &o.text) }
+
+// pair describes itself, with a schema for each item.
+type pair []any
+
+func (pair) JSONSchema() json.RawMessage {
+	return json.RawMessage(`{"type":"array","items":[{"type":"string"},true]}`)
+}
+
+func TestSettingsMayHoldAnything(t *testing.T) {
+	t.Parallel()
+	type inner struct {
+		Extra any             `json:"extra,omitempty"`
+		Text  json.RawMessage `json:"text,omitempty"`
+		Name  string          `json:"name,omitempty" jsonschema:"default=main"`
+	}
+	type open struct {
+		Top    any              `json:"top,omitempty" jsonschema:"title=Top"`
+		Inner  inner            `json:"inner"`
+		List   []any            `json:"list,omitempty"`
+		Map    map[string]any   `json:"map,omitempty"`
+		Own    ownText          `json:"own,omitzero"`
+		Owns   []ownText        `json:"owns,omitempty"`
+		Inners map[string]inner `json:"inners,omitempty"`
+		Pair   pair             `json:"pair,omitempty"`
+	}
+	var settings Settings[open]
+	given := `{"top":[1],"inner":{"extra":{"a":1},"text":[true]},"list":[{},"a"],"map":{"a":null},
+		"own":"o","owns":["p"],"inners":{"a":{}},"pair":["a",1]}`
+	if p := configured(t, &settings).Configure(t.Context(), json.RawMessage(given), wire.Limits{}); p != nil {
+		t.Fatal(p)
+	}
+	got := settings.Get()
+	if got.Inner.Name != "main" || string(got.Inner.Text) != "[true]" || got.Own.text != "o" || got.Owns[0].text != "p" ||
+		got.Inners["a"].Name != "main" || len(got.List) != 2 || len(got.Pair) != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestWrongSettingsAreAllNamed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
