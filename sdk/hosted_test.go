@@ -25,12 +25,18 @@ import (
 // asPlugin makes the test program a plugin.
 const asPlugin = "GEOMILL_TEST_AS_PLUGIN"
 
+// unfit is its value for one that cannot be served.
+const unfit = "unfit"
+
 // deadline catches hangs.
 const deadline = time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asPlugin) == "" {
 		os.Exit(m.Run())
+	}
+	if os.Getenv(asPlugin) == unfit {
+		sdk.Serve(sdk.Plugin{Name: "Wrong Name", Version: "one"})
 	}
 	sdk.Serve(sdk.Plugin{Name: "test", Version: "1.0.0"},
 		sdk.New(sdk.Info{ID: "wait"}, func(job *sdk.Job, _ none) (done, error) {
@@ -178,6 +184,22 @@ func TestRefusesAHostThatWantsTLS(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "TLS") {
 		t.Errorf("%v, %q", err, out)
+	}
+}
+
+func TestAPluginThatCannotBeServedTellsTheHostWhy(t *testing.T) {
+	t.Parallel()
+	for cookie, status := range map[string]int{wire.CookieValue: wire.ExitUnfit, "": 1} {
+		var said strings.Builder
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env, cmd.Stderr = append(os.Environ(), asPlugin+"="+unfit, wire.CookieKey+"="+cookie), &said
+		var ended *exec.ExitError
+		if err := cmd.Run(); !errors.As(err, &ended) || ended.ExitCode() != status {
+			t.Errorf("cookie %q: %v, want status %d", cookie, err, status)
+		}
+		if !strings.Contains(said.String(), "Wrong Name") || strings.Contains(said.String(), "cannot be served") != (cookie == "") {
+			t.Errorf("cookie %q: %q", cookie, &said)
+		}
 	}
 }
 

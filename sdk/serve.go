@@ -15,6 +15,10 @@ import (
 // environment it waits for geomill run --attach, so that a debugger can own it.
 func Serve(plugin Plugin, processes ...Process) {
 	h, err := NewHandler(plugin, processes...)
+	if err != nil && wire.Started() {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(wire.ExitUnfit)
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "plugin %s cannot be served:\n%v\n", plugin.Name, err)
 		os.Exit(exitFailed)

@@ -243,6 +243,19 @@ func TestFilesThatCannotBeExecutedFailTheFirstCheckAlone(t *testing.T) {
 	}
 }
 
+func TestAPluginThatCannotBeServedIsQuoted(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "plugin")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\nprintf 'a is missing: add it\\nb is wrong: mend it\\n' >&2; exit 78\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const want = "a is missing: add it; b is wrong: mend it"
+	results := run(t, check.Config{Path: path}).Results
+	if !slices.ContainsFunc(results, func(r check.Result) bool { return r.ID == "handshake" && r.Seen == want }) {
+		t.Errorf("none is the handshake that says %q: %+v", want, results)
+	}
+}
+
 func TestWhatCannotBeCheckedIsAnError(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]check.Config{

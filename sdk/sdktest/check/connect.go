@@ -77,6 +77,9 @@ func (p *probe) read(in *instance, line string) error {
 	if text == "" && line == "" {
 		in.gone(p.ctx, time.Second)
 		words := in.lastWords()
+		if reason := in.objection(); reason != "" {
+			return &fault{stepHandshake, reason}
+		}
 		if reason, _ := p.file.Ended(in.errors.whole()); reason != "" {
 			return &fault{stepHandshake, reason}
 		}

@@ -221,6 +221,21 @@ func (in *instance) lastWords() string {
 	return ""
 }
 
+// objection is what a plugin that cannot be served says about itself before it
+// ends; empty if it ended for another reason.
+func (in *instance) objection() string {
+	if !in.ended() || in.cmd.ProcessState.ExitCode() != wire.ExitUnfit {
+		return ""
+	}
+	var said []string
+	for line := range strings.Lines(in.errors.whole()) {
+		if line = strings.TrimSpace(line); line != "" {
+			said = append(said, line)
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
 // family returns the processes that the instance has started, itself left out.
 func (in *instance) family() []int {
 	var pids []int
