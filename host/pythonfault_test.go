@@ -35,6 +35,11 @@ func TestPythonThatDoesNotServeSaysWhatToDo(t *testing.T) {
 		"same-id":     {python, a + "serve(a, a, name='a', version='1.0.0')\n", `raised ValueError: two processes have the id 'a': give one another`},
 		"denied":      {python, "open('" + private + "')\n", `raised PermissionError: .*` + private},
 	}
+	if bridge := filepath.Join(filepath.Dir(python), "geomill-pygeoapi"); exec.Command(python, "-c", "import geomill_pygeoapi").Run() == nil {
+		rows["bridge"] = struct{ line, text, want string }{bridge, "server: {}\n", `(?m:the configuration has no mapping named resources, with a process for each key$)`}
+	} else {
+		t.Log("NOT TESTED: a wrong configuration of pygeoapi; its bridge is not installed")
+	}
 	if m := sandbox.Probe().Complaint(); m != "" {
 		t.Log("NOT TESTED: what the sandbox refuses; this machine lacks " + m)
 		delete(rows, "denied")

@@ -163,9 +163,7 @@ func interpreter(line string) string {
 var (
 	noLibrary = regexp.MustCompile(`error while loading shared libraries: ([^:\s]+): cannot open`)
 	muslNone  = regexp.MustCompile(`Error loading shared library ([^:\s]+):`)
-	// Plugins made with an SDK say themselves why they cannot serve.
-	itself  = regexp.MustCompile(`(?m)^geomill: (.+)$`)
-	oldLibc = regexp.MustCompile("version [`'‘]([A-Z]+_[0-9.]+)['’] not found")
+	oldLibc   = regexp.MustCompile("version [`'‘]([A-Z]+_[0-9.]+)['’] not found")
 )
 
 // otherCookie is what go-plugin has a program say that was started without the
@@ -194,9 +192,6 @@ func (f File) Ended(words string) (reason string, hidden bool) {
 	}
 	if m := oldLibc.FindStringSubmatch(words); m != nil {
 		return fmt.Sprintf("needs %s, which is newer than the library of this machine: build it on a system as old as this one, or statically", m[1]), false
-	}
-	if m := itself.FindAllStringSubmatch(words, -1); m != nil {
-		return m[len(m)-1][1], false
 	}
 	return f.python(words)
 }

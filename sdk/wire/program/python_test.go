@@ -40,7 +40,6 @@ func TestAScriptOfPythonThatEndedSaysWhereAndWhatToDo(t *testing.T) {
 		"without a text": {"#!/opt/v/bin/python3\n", "Traceback (most recent call last):\n  File \"/proc/self/fd/4\", line 3, in <module>\n    assert 1 > 2\n           ^^^^^\nAssertionError\nand more", "line 3 of it (assert 1 > 2) raised AssertionError;", false},
 		"a second one":   {"#!/opt/v/bin/python3\n", "Traceback (most recent call last):\n  File \"/srv/x.py\", line 1, in f\n    f()\nKeyError: 1\n\nDuring handling of the above exception, another exception occurred:\n\n" + trace + "OSError: no luck\n", "line 7 of it (serve(a, b, name='a')) raised OSError: no luck", false},
 		"cut off":        {"#!/opt/v/bin/python3\n", "  File \"/srv/x.py\", line 1, in f\n    f()\nRecursionError: too deep\n", "it raised RecursionError: too deep; correct it", false},
-		"itself":         {"#!/opt/v/bin/bridge\n", "geomill: the configuration lacks resources\n", "the configuration lacks resources", false},
 		"other words":    {"#!/opt/v/bin/python3\n", "I am none", "", false},
 		"no script":      {"\x7fELF", trace + "KeyError: 1", "", false},
 	} {

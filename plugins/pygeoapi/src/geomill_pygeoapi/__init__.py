@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from geomill import serve
+from geomill import cannot_serve, serve
 
 from ._configuration import Wrong, read
 from ._processor import load
@@ -23,5 +23,5 @@ def main() -> None:
         configuration = read(path)
         processes = [load(p) for p in configuration.processors]
     except Wrong as fault:
-        sys.exit(f"geomill: {fault}")  # which a host takes for the reason
+        cannot_serve(str(fault))
     serve(*processes, name=configuration.name, version=configuration.version)

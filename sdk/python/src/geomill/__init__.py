@@ -21,7 +21,7 @@ from ._errors import Cancelled, Failed, Invalid, Retry
 from ._job import Job
 from ._kinds import BBox, Data, Describe, Feature, FeatureCollection, File, Geometry, Secret
 from ._process import Process, process, raw
-from ._server import serve
+from ._server import cannot_serve, serve
 
 __all__ = [
     "BBox",
@@ -38,6 +38,7 @@ __all__ = [
     "Process",
     "Retry",
     "Secret",
+    "cannot_serve",
     "process",
     "raw",
     "serve",

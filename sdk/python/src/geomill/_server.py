@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from ._codec import Message, encode, repeated
 from ._family import at_fork, is_helper, own_name, watch_lifeline
@@ -26,11 +26,12 @@ PROTOCOL_VERSIONS = {1}
 MAX_MESSAGE_BYTES = 16 << 20
 SDK = "python/0.1.0"
 _THREADS = 16  # open streams of the host hold some
+EXIT_UNFIT = 78  # of a plugin that cannot be served and has said why
 _STOP = 0.3  # seconds for the last messages
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 
 
-_served = False  # whether serve was called
+_spoken = False  # whether serve was called, or it was said why that cannot be
 
 
 class Plugin:
@@ -126,8 +127,8 @@ def new_server(plugin: Plugin) -> Any:
     try:
         import grpc  # here, so that describe and version work without it
     except ImportError as fault:
-        sys.exit(
-            f"geomill: its Python, {sys.executable}, has no usable package grpcio ({fault}): "
+        cannot_serve(
+            f"its Python, {sys.executable}, has no usable package grpcio ({fault}): "
             f"install it there ({sys.executable} -m pip install grpcio), or name another Python in the first line"
         )
     unary, stream = grpc.unary_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
@@ -189,6 +190,19 @@ def _host(plugin: Plugin) -> None:
     os._exit(0)  # threads of jobs that do not listen would hold up the end
 
 
+def cannot_serve(*faults: str) -> NoReturn:
+    """Ends a program that cannot be served as it is, and tells the operator why.
+
+    Each fault is a line that says what is wrong and what to do.
+    """
+    global _spoken
+    _spoken = True
+    if os.environ.get(COOKIE_NAME) != COOKIE:
+        sys.exit("\n".join(faults))
+    print(*faults, sep="\n", file=sys.stderr)
+    sys.exit(EXIT_UNFIT)
+
+
 def serve(*processes: Process, name: str, version: str, settings: Any = None) -> None:
     """Serves processes to the host that started this program; call it last.
 
@@ -196,8 +210,8 @@ def serve(*processes: Process, name: str, version: str, settings: Any = None) ->
     sets, which jobs find in ``Job.settings``. Started by hand the program describes
     its processes and runs them: try ``help``. In processes of multiprocessing it does nothing.
     """
-    global _served
-    _served = True
+    global _spoken
+    _spoken = True
     if is_helper():
         return
     plugin = Plugin(processes, name, version, settings)
@@ -223,8 +237,11 @@ def _began() -> None:
 
 
 def _idle(pid: int) -> None:
-    if not _served and not hasattr(sys, "last_value") and os.getpid() == pid:
-        print("geomill: it ended without serving anything: call serve(...) last", file=sys.stderr)
+    if _spoken or hasattr(sys, "last_value") or os.getpid() != pid:
+        return
+    print("it ended without serving anything: call serve(...) last", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(EXIT_UNFIT)  # what is called at the end cannot set the status
 
 
 _began()
