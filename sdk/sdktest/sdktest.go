@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -200,14 +201,21 @@ func (r *run) configure(client *wire.Client, schema json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("settings: %w", err)
 	}
-	faults, err := check.Schema(schema, settings)
+	if err := check.Defaults(schema); err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	filled, faults, err := check.Fill(schema, settings)
 	if err != nil {
 		return fmt.Errorf("settings: %w", err)
 	}
 	if len(faults) > 0 {
-		return &wire.Problem{Kind: wire.InvalidInput, Title: "the settings are not valid", Detail: faults[0].Pointer + " " + faults[0].Message, Faults: faults}
+		said := make([]string, len(faults))
+		for i, f := range faults {
+			said[i] = f.Pointer + " " + f.Message
+		}
+		return &wire.Problem{Kind: wire.InvalidInput, Title: "the settings are not valid", Detail: strings.Join(said, "; "), Faults: faults}
 	}
-	problems, err := client.Configure(r.ctx, settings, wire.Limits{})
+	problems, err := client.Configure(r.ctx, filled, wire.Limits{})
 	if err == nil && len(problems) > 0 {
 		err = &problems[0]
 	}

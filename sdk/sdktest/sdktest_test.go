@@ -1,6 +1,7 @@
 package sdktest_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -82,7 +83,44 @@ func TestRunMakesSettings(t *testing.T) {
 	if !errors.As(r.Err, &wrong) || len(wrong.Faults) != 2 || wrong.Faults[0].Pointer != "/greeting" || wrong.Faults[1].Pointer != "/key" {
 		t.Errorf("%v", r.Err)
 	}
+	if wrong != nil && (!strings.Contains(wrong.Detail, "/greeting ") || !strings.Contains(wrong.Detail, "; /key is required")) {
+		t.Errorf("not all faults are told: %s", wrong.Detail)
+	}
 }
+
+func TestSettingsAreThoseThatAHostWouldMake(t *testing.T) {
+	t.Parallel()
+	run := func(settings sdk.Configurable) error {
+		p := sdk.New(sdk.Info{ID: "greet"}, func(*sdk.Job, inputs) (outputs, error) { return outputs{Greeting: "Hello"}, nil })
+		return sdktest.Run(t, p, inputs{Name: "Ada"}, sdktest.Settings(settings, struct{}{})).Err
+	}
+	if err := run(&sdk.Settings[struct {
+		Area area `json:"area"`
+	}]{}); err == nil || !strings.Contains(err.Error(), "/area is required") {
+		t.Errorf("a required setting is missing: %v", err)
+	}
+	if err := run(&sdk.Settings[struct {
+		Zoom zoom `json:"zoom"`
+	}]{}); err != nil {
+		t.Errorf("a required setting with a default: %v", err)
+	}
+	if err := run(&sdk.Settings[struct {
+		Level level `json:"level"`
+	}]{}); err == nil || !strings.Contains(err.Error(), "settings: /level: its default must be at least 1") {
+		t.Errorf("a default that its schema refuses: %v", err)
+	}
+}
+
+// Types that describe themselves.
+type (
+	area  int
+	zoom  int
+	level int
+)
+
+func (area) JSONSchema() json.RawMessage  { return json.RawMessage(`{"type":"integer"}`) }
+func (zoom) JSONSchema() json.RawMessage  { return json.RawMessage(`{"type":"integer","default":3}`) }
+func (level) JSONSchema() json.RawMessage { return json.RawMessage(`{"minimum":1,"default":0}`) }
 
 // recorder is a test that may fail.
 type recorder struct {

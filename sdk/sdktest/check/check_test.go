@@ -116,7 +116,7 @@ func TestMegabyteOnStandardOutputIsSeen(t *testing.T) {
 var faults = []string{
 	"by-hand", "by-hand.silent", "by-hand-describe", "by-hand-version",
 	"handshake", "handshake.late", "stdout-quiet", "handshake-line", "handshake-line.version", "socket", "socket.unserved", "health",
-	"info", "info.version", "settings-schema", "settings-schema.array", "processes", "processes.twins",
+	"info", "info.version", "settings-schema", "settings-schema.array", "settings-schema.default", "processes", "processes.twins",
 	"descriptions", "descriptions.outputs", "configure", "describe-agrees", "go-plugin-streams", "socket-name",
 	"jobs-run", "outputs", "outputs.undeclared", "examples", "examples.refused", "no-such-process", "bad-input", "unknown-fields",
 	"unknown-message", "unknown-message.attach", "large-frame", "second-session", "second-session.code", "sixteen-jobs",

@@ -59,6 +59,9 @@ func checkSettingsSchema(p *probe) verdict {
 			return failed("it is not the schema of an object: it accepts %v", other)
 		}
 	}
+	if err := Defaults(text); err != nil {
+		return failed("%v", err)
+	}
 	return passed("")
 }
 

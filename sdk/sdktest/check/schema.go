@@ -11,19 +11,40 @@ import (
 
 // Schema is the sdk.Check of hosts.
 func Schema(text, value json.RawMessage) ([]ogc.Fault, error) {
-	s, err := schema.Compile(text)
-	if err != nil {
-		return nil, err
+	s, v, faults, err := read(text, value)
+	if err != nil || len(faults) > 0 {
+		return faults, err
 	}
-	v, err := decode.JSON(value)
-	if err != nil {
-		return []ogc.Fault{{Message: err.Error()}}, nil
+	return validate(s, v), nil
+}
+
+// Fill gives settings their defaults and checks them then, as a host does.
+func Fill(text, settings json.RawMessage) (filled json.RawMessage, faults []ogc.Fault, err error) {
+	s, v, faults, err := read(text, settings)
+	if err != nil || len(faults) > 0 {
+		return settings, faults, err
 	}
+	v = s.Fill(v)
+	filled, err = json.Marshal(v)
+	return filled, validate(s, v), err
+}
+
+func read(text, value json.RawMessage) (s *schema.Schema, v any, faults []ogc.Fault, err error) {
+	if s, err = schema.Compile(text); err != nil {
+		return nil, nil, nil, err
+	}
+	if v, err = decode.JSON(value); err != nil {
+		return nil, nil, []ogc.Fault{{Message: err.Error()}}, nil
+	}
+	return s, v, nil, nil
+}
+
+func validate(s *schema.Schema, v any) []ogc.Fault {
 	var faults []ogc.Fault
 	for _, f := range s.Validate(v) {
 		faults = append(faults, ogc.Fault{Pointer: f.Pointer, Message: f.Message})
 	}
-	return faults, nil
+	return faults
 }
 
 // Description checks that the schemas of a process compile, and accept their own

@@ -1,33 +1,25 @@
 package check
 
-import (
-	"encoding/json"
-
-	"geomill/sdk/schema"
-	"geomill/sdk/schema/decode"
-)
+import "encoding/json"
 
 // settings returns what a host would hand over: what was given with the
 // defaults of the schema, or if that needs more, something that it accepts.
 func settings(text, given json.RawMessage) json.RawMessage {
-	s, err := schema.Compile(text)
-	if len(text) == 0 || err != nil {
+	if len(text) == 0 {
 		return given
 	}
 	if given == nil {
-		given = json.RawMessage(`{}`)
-		if v, err := decode.JSON(given); err == nil && len(s.Validate(s.Fill(v))) > 0 {
-			if value, err := made(text); err == nil {
-				given = value
-			}
+		filled, faults, err := Fill(text, json.RawMessage(`{}`))
+		if err == nil && len(faults) == 0 {
+			return filled
+		}
+		if given, err = made(text); err != nil {
+			given = json.RawMessage(`{}`)
 		}
 	}
-	v, err := decode.JSON(given)
+	filled, _, err := Fill(text, given)
 	if err != nil {
 		return given
 	}
-	if filled, err := json.Marshal(s.Fill(v)); err == nil {
-		return filled
-	}
-	return given
+	return filled
 }

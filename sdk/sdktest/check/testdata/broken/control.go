@@ -67,6 +67,8 @@ func (p *plugin) info() *processv1.GetInfoResponse {
 		info.SettingsSchemaJson = []byte(`{"type": 7}`)
 	case is("settings-schema.array"):
 		info.SettingsSchemaJson = []byte(`{"type": "array"}`)
+	case is("settings-schema.default"):
+		info.SettingsSchemaJson = []byte(`{"type": "object", "properties": {"zoom": {"type": "integer", "default": "far"}}}`)
 	}
 	return info
 }
