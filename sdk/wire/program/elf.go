@@ -17,13 +17,7 @@ func systemOf(head []byte) string {
 	case !bytes.HasPrefix(head, []byte(elf.ELFMAG)) || len(head) < 20:
 		return ""
 	}
-	machine := elf.Machine(order(head).Uint16(head[18:]))
-	names := map[elf.Machine]string{elf.EM_AARCH64: "arm64", elf.EM_X86_64: "amd64", elf.EM_386: "386", elf.EM_ARM: "arm",
-		elf.EM_RISCV: "riscv64", elf.EM_PPC64: "ppc64le", elf.EM_S390: "s390x", elf.EM_LOONGARCH: "loong64"}
-	name, ok := names[machine]
-	if !ok {
-		name = machine.String()
-	}
+	name := architecture(head)
 	systems := map[elf.OSABI]string{elf.ELFOSABI_FREEBSD: "freebsd", elf.ELFOSABI_NETBSD: "netbsd", elf.ELFOSABI_OPENBSD: "openbsd", elf.ELFOSABI_SOLARIS: "solaris"}
 	system, ok := systems[elf.OSABI(head[elf.EI_OSABI])]
 	if !ok {
@@ -33,6 +27,32 @@ func systemOf(head []byte) string {
 		return "" // if anything is wrong with it, it is something else
 	}
 	return system + "/" + name
+}
+
+// architecture is Go's name for the machine that an ELF program is for, or that of
+// the format for one that Go does not know.
+func architecture(head []byte) string {
+	machine := elf.Machine(order(head).Uint16(head[18:]))
+	wide, big := head[elf.EI_CLASS] == byte(elf.ELFCLASS64), order(head) == binary.BigEndian
+	switch {
+	case machine == elf.EM_PPC64 && big:
+		return "ppc64"
+	case machine == elf.EM_MIPS:
+		name := "mips"
+		if wide {
+			name += "64"
+		}
+		if !big {
+			name += "le"
+		}
+		return name
+	}
+	names := map[elf.Machine]string{elf.EM_AARCH64: "arm64", elf.EM_X86_64: "amd64", elf.EM_386: "386", elf.EM_ARM: "arm",
+		elf.EM_RISCV: "riscv64", elf.EM_PPC64: "ppc64le", elf.EM_S390: "s390x", elf.EM_LOONGARCH: "loong64"}
+	if name, ok := names[machine]; ok {
+		return name
+	}
+	return machine.String()
 }
 
 func order(head []byte) binary.ByteOrder {

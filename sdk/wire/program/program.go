@@ -178,10 +178,6 @@ func (f File) Ended(words string) (reason string, hidden bool) {
 	switch {
 	case script && strings.HasSuffix(line, "\r"):
 		return carriageReturn, false
-	case f.foreign() != "": // started all the same, such as one of 32 bits
-		return f.foreign(), false
-	case cutOff(f.Head, f.Size):
-		return damaged, false
 	case strings.Contains(words, otherCookie):
 		return "is a plugin for another program than Geomill, which knows another cookie: build it with one of Geomill's SDKs", false
 	}
@@ -192,6 +188,14 @@ func (f File) Ended(words string) (reason string, hidden bool) {
 	}
 	if m := oldLibc.FindStringSubmatch(words); m != nil {
 		return fmt.Sprintf("needs %s, which is newer than the library of this machine: build it on a system as old as this one, or statically", m[1]), false
+	}
+	// Only one that has said nothing that is known is judged by its header, for it
+	// was started, perhaps by an emulator.
+	if reason := f.foreign(); reason != "" {
+		return reason, false
+	}
+	if cutOff(f.Head, f.Size) {
+		return damaged, false
 	}
 	return f.python(words)
 }

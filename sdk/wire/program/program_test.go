@@ -58,7 +58,11 @@ func TestAFileThatIsNotExecutedSaysWhatToDo(t *testing.T) {
 	}{
 		"arm64":      {syscall.ENOEXEC, File{Head: []byte(header(183, 1))}, "is a program for linux/arm64, and this machine needs one for linux/", true},
 		"s390x":      {syscall.ENOEXEC, File{Head: []byte("\x7fELF\x02\x02" + strings.Repeat("\x00", 12) + "\x00\x16")}, "is a program for linux/s390x", true},
-		"unknown":    {syscall.ENOEXEC, File{Head: []byte(header(8, 1))}, "is a program for linux/EM_MIPS", true},
+		"unknown":    {syscall.ENOEXEC, File{Head: []byte(header(2, 1))}, "is a program for linux/EM_SPARC", true},
+		"mips64le":   {syscall.ENOEXEC, File{Head: []byte(header(8, 1))}, "is a program for linux/mips64le,", true},
+		"mips":       {syscall.ENOEXEC, File{Head: []byte("\x7fELF\x01\x02" + strings.Repeat("\x00", 12) + "\x00\x08")}, "is a program for linux/mips,", true},
+		"ppc64":      {syscall.ENOEXEC, File{Head: []byte("\x7fELF\x02\x02" + strings.Repeat("\x00", 12) + "\x00\x15")}, "is a program for linux/ppc64,", true},
+		"ppc64le":    {syscall.ENOEXEC, File{Head: []byte(header(21, 1))}, "is a program for linux/ppc64le,", true},
 		"short":      {syscall.ENOEXEC, File{Head: []byte("\x7fELF")}, "not a program for this machine", true},
 		"Windows":    {syscall.ENOEXEC, File{Head: []byte("MZ\x90\x00")}, "is a program for Windows, and", true},
 		"macOS":      {syscall.ENOEXEC, File{Head: []byte("\xcf\xfa\xed\xfe\x0c")}, "is a program for macOS, and", true},
@@ -100,6 +104,8 @@ func TestAProgramThatEndedSaysWhatItLacks(t *testing.T) {
 		"line ends":      {File{Head: []byte("#!/usr/bin/env python3\r\n")}, "env: python3\\r: No such file", "convert its line ends", false},
 		"32 bits":        {File{Head: []byte(header(3, 1))}, "", "is a program for linux/386", false},
 		"cut off":        {File{Head: whole.Head, Size: 99}, "", "perhaps cut off", false},
+		"emulated":       {File{Head: []byte(header(183, 1))}, "./x: error while loading shared libraries: libgdal.so.32: cannot open shared object file: No such file or directory", "its library libgdal.so.32 is not found", true},
+		"odd header":     {File{Head: whole.Head, Size: 99}, "./x: /lib/libc.so.6: version `GLIBC_2.99' not found (required by ./x)", "needs GLIBC_2.99, which is newer", false},
 		"nothing":        {whole, "no luck", "", false},
 	} {
 		got, hidden := c.file.Ended(c.words)
