@@ -1,5 +1,6 @@
 """The plugin as a process: what it starts, and what starts it."""
 
+import fcntl
 import os
 import pathlib
 import signal
@@ -84,6 +85,16 @@ def test_what_a_program_leaves_behind_in_good_order_stays() -> None:
         assert not gone(pid)
     finally:
         os.kill(pid, signal.SIGKILL)
+
+
+def test_programs_of_jobs_run_where_the_kernel_sends_no_chosen_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(fcntl, "F_SETSIG")
+
+    @process
+    def said(job: Job) -> str:
+        return job.run(["echo", "a"], capture_output=True, text=True).stdout.strip()
+
+    assert run(said).outputs == {"result": "a"}
 
 
 @pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])

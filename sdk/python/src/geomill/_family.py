@@ -80,7 +80,10 @@ def _kill_at_end(fd: int, owner: int) -> None:
     """Has the kernel kill a process, or a group by its negative number, when the other end of a pipe is closed.
 
     No thread takes part in that, for code in C may keep those of Python from running.
+    Only Linux lets the signal be chosen; elsewhere this does nothing.
     """
+    if not hasattr(fcntl, "F_SETSIG"):
+        return
     fcntl.fcntl(fd, fcntl.F_SETOWN, owner)
     fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
