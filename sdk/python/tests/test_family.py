@@ -128,9 +128,22 @@ def test_processes_of_multiprocessing_end_when_they_are_told(tmp_path: pathlib.P
     assert done.stdout == "worked\n", done.stderr
 
 
-def test_a_refusal_of_the_sandbox_says_what_the_operator_can_allow() -> None:
-    for path, allowed in {"/srv/dem/a.tif": "read: [/srv/dem/a.tif]", "/psm_1": "write: [/dev/shm]", "": "write: [/dev/shm]"}.items():
-        assert allowed in _allowance(PermissionError(13, "Permission denied", path or None))
+def test_a_refusal_of_the_sandbox_says_what_the_operator_can_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def allowance(path: str) -> str:
+        return _allowance(PermissionError(13, "Permission denied", path or None))
+
+    monkeypatch.setitem(sys.modules, "multiprocessing.synchronize", sys)
+    for path, allowed in {
+        "/srv/dem/a.tif": "read: [/srv/dem/a.tif]",
+        "/psm_1": "write: [/dev/shm]",
+        "/mp-a1": "write: [/dev/shm]",
+        "/data": "read: [/data]",
+        "": "write: [/dev/shm]",
+    }.items():
+        assert allowed in allowance(path), path
+    monkeypatch.delitem(sys.modules, "multiprocessing.synchronize")
+    for path in "", "a.tif", "./tool", "dem/a/b.tif":  # such as a port below 1024, or a program that may not be executed
+        assert allowance(path) == "", path
 
 
 def test_what_is_no_process_is_not_served() -> None:

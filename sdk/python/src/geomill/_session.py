@@ -207,9 +207,12 @@ def _problem(
 
 
 def _allowance(fault: PermissionError) -> str:
-    """What an operator can do about a refusal."""
-    said = str(fault.filename or "")
-    path = said if said.count("/") > 1 else "/dev/shm"  # the names of shared memory and semaphores, if they are told
+    """What an operator can do about a refusal; "" if the sandbox is hardly the reason."""
+    path = str(fault.filename or "")
+    if path.startswith(("/psm_", "/mp-", "/sem")) or not path and "multiprocessing.synchronize" in sys.modules:
+        path = "/dev/shm"  # where shared memory and semaphores are; the latter do not tell their names
+    if not path.startswith("/"):
+        return ""
     return f"perhaps the sandbox refuses that: below plugin-config, read: [{path}] lets a plugin read it, write: [{path}] change it"
 
 
@@ -341,8 +344,8 @@ class Jobs:
             return _problem(0, "the process failed", str(fault), retryable=fault.retryable, status=fault.status, code=fault.code)
         except BaseException as fault:  # SystemExit too: only the host ends an instance
             logging.getLogger("geomill").error("%s", traceback.format_exc().rstrip())
-            if isinstance(fault, PermissionError):
-                logging.getLogger("geomill").warning("%s", _allowance(fault))
+            if isinstance(fault, PermissionError) and (advice := _allowance(fault)):
+                logging.getLogger("geomill").warning("%s", advice)
             return _problem(_PANIC, "the process raised an exception", f"{type(fault).__name__}: {fault}")
 
     def _execute(self, job: Job, process: Process, start: Message) -> list[bytes]:
