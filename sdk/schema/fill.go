@@ -9,7 +9,7 @@ import (
 )
 
 // Fill gives members that are missing the default of their schema, at any depth
-// of v, a value as Decode returns it. Defaults count where their schema holds
+// of v, a value as decode.JSON returns it. Defaults count where their schema holds
 // whatever the value is: below properties, items, allOf and $ref. It changes v
 // and returns it.
 func (s *Schema) Fill(v any) any {
@@ -43,8 +43,8 @@ func defaultOf(s *jsonschema.Schema) *any {
 	return nil
 }
 
-// WriteOnly returns the JSON pointers of the values within v, as Decode returns
-// it, that are marked writeOnly: secrets that are set and never shown. A mark in
+// WriteOnly returns the JSON pointers of the values within v, as decode.JSON
+// returns it, that are marked writeOnly: secrets that are set and never shown. A mark in
 // a schema that holds only under conditions counts too. What is within a marked
 // value is not listed.
 func (s *Schema) WriteOnly(v any) []string {

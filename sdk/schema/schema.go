@@ -1,11 +1,11 @@
 // Package schema is JSON Schema for Geomill: it compiles the schemas that
-// process descriptions carry, checks values against them with every fault
-// named by a JSON pointer, and derives schemas from Go types.
+// process descriptions carry, and checks values against them with every fault
+// named by a JSON pointer.
 //
 // The dialect is 2020-12 with formats asserted. A schema is a closed document:
 // nothing is ever loaded from a URL or a file, but some well-known URLs stand
-// for schemas that are in the package itself (wellknown.go). The package imports
-// nothing of Geomill; its central type is Schema. Processes10, OpenAPI30 and
+// for schemas that are in the package itself (wellknown.go). Of Geomill it imports
+// only decode; its central type is Schema. Processes10, OpenAPI30 and
 // OpenAPI31 write a schema for readers of other dialects.
 package schema
 
@@ -74,7 +74,7 @@ func Compile(raw json.RawMessage) (s *Schema, err error) {
 
 // Validate returns the faults of v ordered by pointer: all of them, but of one
 // array or map not more than ten wrong items, and at most MaxFaults. v is a
-// value as Decode returns it, where numbers are json.Number and keep all
+// value as decode.JSON returns it, where numbers are json.Number and keep all
 // their digits; float64 is taken too, within its precision.
 func (s *Schema) Validate(v any) (faults []Fault) {
 	defer func() {
