@@ -174,8 +174,9 @@ class Workers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._idle = 0
+        self._closed = False
 
     def run(self, task: Callable[[], None]) -> None:
         """Runs a task at once, in a thread that waits or a new one."""
@@ -186,11 +187,19 @@ class Workers:
                 return
         threading.Thread(target=self._work, args=(task,), daemon=True).start()
 
-    def _work(self, task: Callable[[], None]) -> None:
-        while True:
+    def close(self) -> None:
+        """Ends the threads, each when its task is done."""
+        with self._lock:
+            self._closed = True
+            for _ in range(self._idle):
+                self._tasks.put(None)
+            self._idle = 0
+
+    def _work(self, task: Callable[[], None] | None) -> None:
+        while task is not None:
             task()
             with self._lock:
-                if self._idle >= IDLE_WORKERS:
+                if self._closed or self._idle >= IDLE_WORKERS:
                     return
                 self._idle += 1
             del task  # and what it holds
@@ -257,6 +266,16 @@ class Jobs:
             self._outbox = outbox
             return True
 
+    def vacant(self, seconds: float) -> bool:
+        """Waits until there is no session; reports whether that came."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._outbox is None, seconds)
+
+    def close(self, reason: str) -> None:
+        """Ends all there is, for good."""
+        self.end(None, reason)
+        self._workers.close()
+
     def frames(self, outbox: Outbox) -> Iterator[bytes]:
         while frame := outbox.take():
             yield repeated(1, frame)
@@ -283,6 +302,7 @@ class Jobs:
                 outbox = self._outbox
             if outbox is self._outbox:
                 self._outbox = None
+                self._changed.notify_all()
         if outbox is not None:
             outbox.close()
 
