@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -31,9 +30,6 @@ const (
 	manifestLooks = 1 << 20 // of a file's bytes, to tell whether it is a manifest
 )
 
-// describesProcesses is how a manifest looks, even one with a mistake.
-var describesProcesses = regexp.MustCompile(`(?m)^[ {]*["']?processes["']?[ ]*:`)
-
 // isYAML reports whether a name is that of a YAML file.
 func isYAML(name string) bool { return slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(name)) }
 
@@ -44,13 +40,26 @@ func isManifest(path string) bool {
 	if !isYAML(path) || err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o111 != 0 {
 		return false
 	}
+	text, err := beginningOf(path)
+	return err == nil && describesProcesses(text)
+}
+
+// beginningOf returns as much of a file as tells whether it is a manifest.
+func beginningOf(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return errors.Is(err, fs.ErrPermission) // whoever opens it is told
+		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, manifestLooks))
-	return err == nil && describesProcesses.Match(text)
+	return io.ReadAll(io.LimitReader(f, manifestLooks))
+}
+
+// noManifest says why a YAML file that is not executable is not served.
+func noManifest(path string) *unfit {
+	if _, err := beginningOf(path); err != nil {
+		return &unfit{reason: "cannot be read: " + reasonOf(err)}
+	}
+	return &unfit{reason: NoManifest}
 }
 
 // manifestsIn returns the manifests in a plugins directory, each with its tools,
