@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -62,10 +63,16 @@ func (l *launcher) spec(exe *executable, o Options, work *workDir) sandbox.Spec 
 	}
 	for _, head := range exe.heads() {
 		if program := sandbox.Interpreter(head, searchPath); program != "" {
-			s.Read = append(s.Read, sandbox.Installation(program, searchPath)...)
+			s.Read = append(s.Read, sandbox.Installation(program, searchPath, l.theirs(o))...)
 		}
 	}
 	return s
+}
+
+// theirs lists the directories with what plugins bring along or may change, which
+// nobody has hashed.
+func (l *launcher) theirs(o Options) []string {
+	return slices.Concat([]string{l.cfg.Dir, l.cfg.RunDir, l.cfg.WorkDir}, l.cfg.Private, o.Write)
 }
 
 // homeOf returns the directory that a plugin came with: one below the plugins
