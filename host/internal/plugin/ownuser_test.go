@@ -258,6 +258,20 @@ func TestPluginThatItsUserMayNotExecuteIsRefused(t *testing.T) {
 	}
 }
 
+func TestProgramThatAUserMayNotExecuteIsNamed(t *testing.T) {
+	t.Parallel()
+	cfg := withUsers(t)
+	cfg.Program = install(t, filepath.Dir(cfg.Dir), "program", "")
+	if err := os.Chmod(cfg.Program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	place(t, cfg.Dir, "a.yaml", []byte(aManifest), 0o644)
+	b := serve(t, cfg)
+	if s := b.status("a.yaml"); s.State != StateRefused || !strings.Contains(s.Reason, "chmod o+x "+cfg.Program) {
+		t.Errorf("%s: %q", s.State, s.Reason)
+	}
+}
+
 func TestScriptRunsAsAUserOfItsOwn(t *testing.T) {
 	t.Parallel()
 	cfg := withUsers(t)

@@ -232,6 +232,15 @@ func (c *child) opened() (files []*os.File, err error) {
 	return files, err
 }
 
+// executed returns what the system is asked to execute; nil if nobody serves the
+// manifest.
+func (c *child) executed() *executable {
+	if c.exe.bundle != nil {
+		return c.program
+	}
+	return c.exe
+}
+
 func closeAll(files []*os.File) {
 	for _, f := range files {
 		f.Close()
