@@ -147,8 +147,8 @@ func (c *child) Start(ctx context.Context) error {
 	errR, errW := pipe()
 	lifeR, lifeW := pipe()
 	theirs = []*os.File{outW, errW, lifeR}
-	if err == nil && c.spec.UID != 0 { // for who opens /dev/stderr
-		err = errors.Join(outW.Chown(c.spec.UID, c.spec.UID), errW.Chown(c.spec.UID, c.spec.UID))
+	if err == nil {
+		err = c.giveStreams(outW, errW)
 	}
 	if err == nil {
 		c.cmd.Stdout, c.cmd.Stderr = outW, errW

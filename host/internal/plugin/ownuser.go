@@ -160,6 +160,20 @@ func give(uid int, paths ...string) error {
 	return nil
 }
 
+// giveStreams gives the standard streams of a child to its user, for who opens
+// /dev/stderr.
+func (c *child) giveStreams(streams ...*os.File) error {
+	if c.spec.UID == 0 {
+		return nil
+	}
+	for _, f := range streams {
+		if err := f.Chown(c.spec.UID, c.spec.UID); err != nil {
+			return fmt.Errorf("give standard streams to the user of a plugin: %w", err)
+		}
+	}
+	return nil
+}
+
 // placeIn is job.Attempt.PlaceIn for the directory of an instance, whose user gets
 // what is moved there.
 func (w *workDir) placeIn(a job.Attempt) (job.Attempt, error) {
