@@ -169,6 +169,48 @@ func TestAPluginDoesNotChooseWhatItMayRead(t *testing.T) {
 	}
 }
 
+func TestAnInstallationIsLookedUpOncePerVersion(t *testing.T) {
+	t.Parallel()
+	dir, venv := t.TempDir(), filepath.Join(t.TempDir(), "venv")
+	exe, references := aScript(t, dir, venv)
+	l := &launcher{cfg: &Config{Dir: dir}}
+	reads := func(exe *executable, path string) bool {
+		return slices.Contains(l.spec(exe, Options{}, &workDir{}).Read, path)
+	}
+	if !reads(exe, "/srv/first") {
+		t.Error("the first time it is not looked up")
+	}
+	if err := os.WriteFile(references, []byte("/srv/second\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if !reads(exe, "/srv/first") || reads(exe, "/srv/second") {
+		t.Error("it is looked up at another start")
+	}
+	next, err := exe.clone()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.close()
+	if reads(next, "/srv/first") || !reads(next, "/srv/second") {
+		t.Error("it is not looked up for what is admitted anew")
+	}
+}
+
+func TestAnInstallationIsLookedUpAgainAfterAStartThatFails(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	venv := filepath.Join(t.TempDir(), "venv")
+	exe, _ := aScript(t, cfg.Dir, venv)
+	b := serve(t, cfg)
+	exe.installed.Store(&[]string{"/srv/before"})
+	if _, err := b.host.launcher.dial(t.Context(), exe, Options{}); err == nil {
+		t.Fatal("an empty file has started")
+	}
+	if got := exe.installed.Load(); got != nil {
+		t.Errorf("still %v", *got)
+	}
+}
+
 func TestHomeOfAPluginIsADirectoryBelowThatOfPluginsOnly(t *testing.T) {
 	t.Parallel()
 	plugins, elsewhere := t.TempDir(), t.TempDir()

@@ -127,6 +127,7 @@ func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*conne
 		}
 		c.enter(StateCrashed, err)
 		c.kill()
+		exe.installed.Store(nil) // perhaps its interpreter is another by now
 		return nil, c.hint(err)
 	}
 	return c, nil
