@@ -224,7 +224,7 @@ func keptCandidate(file, path string, uid int) (candidate, error) {
 	fi, err := os.Lstat(c.path)
 	if err == nil && fi.IsDir() {
 		name := file
-		if isYAML(file) {
+		if IsYAML(file) {
 			name = strings.TrimSuffix(file, filepath.Ext(file))
 		}
 		return keptManifest(c, name, uid)

@@ -127,6 +127,23 @@ func TestAFileThatCannotBeReadClaimsNoTool(t *testing.T) {
 	}
 }
 
+func TestTheCompanionOfAManifestIsItsTool(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{"a.yaml": aManifest, "a*": "x", "b.yml": aManifest, "SHA256SUMS.yaml": aManifest, "SHA256SUMS": "x",
+		"c.tmp.yaml": aManifest, "c.tmp*": "x", "d.yaml": "threads: 4", "d*": "x"})
+	for name, want := range map[string]string{"a.yaml": "a", "b.yml": "", "SHA256SUMS.yaml": "", "c.tmp.yaml": ""} {
+		if want != "" {
+			want = filepath.Join(dir, want)
+		}
+		if tool, ok := Companion(filepath.Join(dir, name)); !ok || tool != want {
+			t.Errorf("%s: %q, %v", name, tool, ok)
+		}
+	}
+	if _, ok := Companion(filepath.Join(dir, "d.yaml")); ok {
+		t.Error("a configuration file has a companion")
+	}
+}
+
 // sole returns the only candidate in a directory.
 func sole(t *testing.T, dir string) candidate {
 	t.Helper()
