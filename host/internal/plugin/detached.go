@@ -328,7 +328,7 @@ func (h *Host) concludeDetached(ctx context.Context, d *detachedRun, a, placed j
 // tells what came of the job; if it does not, cause did.
 func (h *Host) settleDetached(ctx context.Context, d *detachedRun, a, placed job.Attempt, ev job.Events, cause error) (map[string]job.Value, error) {
 	if !d.wedged.Load() {
-		d.await(exitGrace)
+		d.await(h.cfg.ExitGrace)
 	}
 	if d.alive() {
 		cause = cutOff(cause)

@@ -12,9 +12,6 @@ import (
 	"geomill/sdk/wire"
 )
 
-// reportWait bounds how long a job whose plugin died waits to learn how.
-const reportWait = 10 * time.Second
-
 // beginning is when an attempt began: by the clock, and by the lines that its
 // instance had written.
 type beginning struct {
