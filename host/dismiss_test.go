@@ -77,9 +77,9 @@ func living(pids []int) []int {
 	})
 }
 
-// vanish waits until the processes have ended. As promised, that takes at most the
-// grace time and a second, on a machine that has nothing else to do.
-func vanish(t *testing.T, pids []int, told time.Time) {
+// vanish waits until the processes have ended and reports whether that took, as
+// promised, at most the grace time and a second after they were told to.
+func vanish(t *testing.T, pids []int, told time.Time) bool {
 	t.Helper()
 	eventually(t, func() error {
 		if left := living(pids); len(left) > 0 {
@@ -87,7 +87,21 @@ func vanish(t *testing.T, pids []int, told time.Time) {
 		}
 		return nil
 	})
-	t.Logf("the processes lived for %s, their grace time is %s", time.Since(told), grace)
+	took := time.Since(told)
+	t.Logf("the processes lived for %s", took)
+	return took <= grace+time.Second
+}
+
+// punctual runs a test that watches the clock, again if a busy machine made it
+// late.
+func punctual(t *testing.T, test func() bool) {
+	t.Helper()
+	for range 6 {
+		if test() {
+			return
+		}
+	}
+	t.Error("it took too long each time")
 }
 
 // TestDismissalLeavesNoProcessInAnyMode is promise 2 on the built server: for a
@@ -99,7 +113,7 @@ func TestDismissalLeavesNoProcessInAnyMode(t *testing.T) {
 	for _, mode := range []string{"", "-alone", "-once"} {
 		for _, manner := range []string{"", "-deaf"} {
 			t.Run("brood"+manner+mode, func(t *testing.T) {
-				testDismissesBrood(t, c, "brood"+manner+mode, manner != "")
+				punctual(t, func() bool { return testDismissesBrood(t, c, "brood"+manner+mode, manner != "") })
 			})
 		}
 	}
@@ -108,7 +122,7 @@ func TestDismissalLeavesNoProcessInAnyMode(t *testing.T) {
 	}
 }
 
-func testDismissesBrood(t *testing.T, c *web, process string, freeze bool) {
+func testDismissesBrood(t *testing.T, c *web, process string, freeze bool) (inTime bool) {
 	path, pids := brood(t, c, process)
 	if freeze {
 		if err := syscall.Kill(pids[0], syscall.SIGSTOP); err != nil {
@@ -119,10 +133,11 @@ func testDismissesBrood(t *testing.T, c *web, process string, freeze bool) {
 	if r := c.must(t, 200, "DELETE", path, ""); !strings.Contains(string(r.body), `"dismissed"`) {
 		t.Errorf("%v", r)
 	}
-	vanish(t, pids, told)
+	inTime = vanish(t, pids, told)
 	if end, err := c.status(path); err != nil || end.Status != "dismissed" {
 		t.Errorf("then it is %+v, %v", end, err)
 	}
+	return inTime
 }
 
 // TestClientThatLeavesASyncRequestLeavesNoProcess breaks off sync requests in
@@ -137,7 +152,7 @@ func TestClientThatLeavesASyncRequestLeavesNoProcess(t *testing.T) {
 				if reference {
 					body = `{"inputs":{},"outputs":{"out":{"transmissionMode":"reference"}}}`
 				}
-				testLeavesBrood(t, s, c, "/processes/brood-deaf"+mode+"/execution", body)
+				punctual(t, func() bool { return testLeavesBrood(t, s, c, "/processes/brood-deaf"+mode+"/execution", body) })
 			})
 		}
 	}
@@ -147,7 +162,7 @@ func TestClientThatLeavesASyncRequestLeavesNoProcess(t *testing.T) {
 	}
 }
 
-func testLeavesBrood(t *testing.T, s *server, c *web, path, body string) {
+func testLeavesBrood(t *testing.T, s *server, c *web, path, body string) (inTime bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	left := make(chan error, 1)
@@ -164,7 +179,7 @@ func testLeavesBrood(t *testing.T, s *server, c *web, path, body string) {
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Errorf("the request ended with %v", err)
 	}
-	vanish(t, pids, told)
+	return vanish(t, pids, told)
 }
 
 // TestClientThatLeavesAfterAHandoverKeepsItsJob breaks off a request with

@@ -197,7 +197,7 @@ func TestAClientThatReadsNothingHoldsUpNobody(t *testing.T) {
 	if all[len(all)-1] != "status successful" {
 		t.Errorf("the stream ends with %q", all[len(all)-1])
 	}
-	if took := time.Since(start); took > patience {
+	if took := time.Since(start); took > 30*time.Second { // the host waits for a minute with each that is deaf
 		t.Errorf("the job took %s", took)
 	}
 }

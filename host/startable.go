@@ -4,20 +4,20 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"geomill/host/internal/plugin"
+	"geomill/host/internal/plugin/trust"
 )
 
-// Manifest reports whether the file at a path is a manifest of command line tools
+// Companion reports whether the file at a path is a manifest of command line tools
 // that the host serves itself, and returns the path of its tool, empty without one.
-func Manifest(path string) (tool string, ok bool) { return plugin.Companion(path) }
+func Companion(path string) (tool string, ok bool) { return plugin.Companion(path) }
 
 // Startable returns the path of an executable that is the plugin at a path: that
 // itself, or for a manifest that is none a script that has program serve it. What
 // was made for it goes when done is called.
 func Startable(path, program string) (executable string, done func(), err error) {
-	if _, manifest := plugin.Companion(path); !manifest {
+	if _, manifest := Companion(path); !manifest {
 		return path, func() {}, nil
 	}
 	if path, err = filepath.Abs(path); err == nil {
@@ -32,12 +32,10 @@ func Startable(path, program string) (executable string, done func(), err error)
 	}
 	done = func() { os.RemoveAll(dir) }
 	executable = filepath.Join(dir, filepath.Base(path))
-	script := fmt.Sprintf("#!/bin/sh\nexec %s manifest %s \"$@\"\n", shellWord(program), shellWord(path))
+	script := fmt.Sprintf("#!/bin/sh\nexec %s manifest %s \"$@\"\n", trust.Word(program), trust.Word(path))
 	if err := os.WriteFile(executable, []byte(script), 0o700); err != nil {
 		done()
 		return "", nil, fmt.Errorf("script of a manifest: %w", err)
 	}
 	return executable, done, nil
 }
-
-func shellWord(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

@@ -7,20 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"geomill/host/internal/plugin"
 	"geomill/host/internal/plugin/trust"
 )
 
-// versionName is how the directory of a version of a plugin is called.
-var versionName = regexp.MustCompile(`^v?[0-9]+(\.[0-9]+)*([-+].*)?$`)
-
 // copyPlugin copies the executable of a plugin, or its manifest with what belongs
 // to it, into a directory and returns the name it has there.
 func copyPlugin(path, dir string) (name string, err error) {
-	tool, manifest := plugin.Companion(path)
+	tool, manifest := Companion(path)
 	if !manifest {
 		return copyExecutable(path, dir)
 	}
@@ -30,7 +26,7 @@ func copyPlugin(path, dir string) (name string, err error) {
 	home := filepath.Dir(path)
 	name, version := filepath.Base(filepath.Dir(home)), filepath.Base(home)
 	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	if versionName.MatchString(version) && (stem == "plugin" || stem == name) {
+	if plugin.IsVersion(version) && (stem == "plugin" || stem == name) {
 		return name, copyTree(home, filepath.Join(dir, name, version))
 	}
 	if tool != "" {
@@ -50,7 +46,7 @@ func copyExecutable(path, dir string) (name string, err error) {
 		return "", fmt.Errorf("plugin: %w", err)
 	case !fi.Mode().IsRegular():
 		return "", fmt.Errorf("plugin %s is not a file", path)
-	case fi.Mode().Perm()&0o111 == 0 && strings.HasSuffix(path, ".yaml"):
+	case fi.Mode().Perm()&0o111 == 0 && plugin.IsYAML(path):
 		return "", fmt.Errorf("%s %s", path, plugin.NoManifest)
 	case fi.Mode().Perm()&0o111 == 0:
 		return "", fmt.Errorf("plugin %s is not executable: chmod +x %s", path, trust.Word(path))

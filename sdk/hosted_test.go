@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -88,7 +90,12 @@ func launch(t *testing.T) *instance {
 		t.Fatal(err)
 	}
 	i := &instance{cmd: exec.Command(os.Args[0]), lifeline: host, stderr: &lockedBuffer{}}
-	i.cmd.Env = append(os.Environ(), asPlugin+"=1", wire.LifelineFD+"=3")
+	sockets, err := os.MkdirTemp("", "s") // its name is short enough for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(sockets) }) // a plugin that is killed leaves its own
+	i.cmd.Env = append(os.Environ(), asPlugin+"=1", wire.LifelineFD+"=3", "TMPDIR="+sockets)
 	i.cmd.ExtraFiles = []*os.File{plugins}
 	p := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  goplugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue},
@@ -174,6 +181,17 @@ func TestIsEndedByGoPlugin(t *testing.T) {
 	eventually(t, "the plugin ends", i.gone)
 	if code := i.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d\n%s", code, i.stderr)
+	}
+}
+
+func TestItsSocketIsNotInTheWorkingDirectory(t *testing.T) {
+	t.Parallel()
+	launch(t)
+	if left, err := filepath.Glob("plugin*"); err != nil || slices.ContainsFunc(left, func(name string) bool {
+		fi, err := os.Stat(name)
+		return err == nil && fi.Mode()&os.ModeSocket != 0
+	}) {
+		t.Errorf("%v, %v", left, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -39,7 +40,8 @@ func Listen(s *Server) (*Hosted, error) {
 	if os.Getenv(certificateVariable) != "" {
 		return nil, errors.New("the host asks for TLS, which is not part of the contract of plugins")
 	}
-	name := filepath.Join(os.Getenv(socketDirVariable), "plugin"+rand.Text()[:8])
+	// A host of go-plugin's own names no directory, and need not be in the same one.
+	name := filepath.Join(cmp.Or(os.Getenv(socketDirVariable), os.TempDir()), "plugin"+rand.Text()[:8])
 	l, err := net.Listen("unix", name)
 	if err != nil {
 		return nil, fmt.Errorf("make the socket of the plugin: %w", err)

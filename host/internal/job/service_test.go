@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -128,18 +127,6 @@ func (b *bench) reaches(t testing.TB, id string, s ogc.Status) job.Job {
 			t.Fatalf("job is %+v (%v), not %s", j, err, s)
 		}
 	}
-}
-
-// queueEmpties polls until no ticket waits.
-func (b *bench) queueEmpties(t testing.TB) {
-	t.Helper()
-	poll(t, func() error {
-		all, _, err := b.queue.Depth(t.Context(), "")
-		if err == nil && all != 0 {
-			err = fmt.Errorf("%d tickets wait", all)
-		}
-		return err
-	})
 }
 
 func request(text string) job.Request {

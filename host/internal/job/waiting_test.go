@@ -295,3 +295,15 @@ func indexes(list, of []string) (n []string) {
 	}
 	return n
 }
+
+// queueEmpties polls until no ticket waits.
+func (b *bench) queueEmpties(t testing.TB) {
+	t.Helper()
+	poll(t, func() error {
+		all, _, err := b.queue.Depth(t.Context(), "")
+		if err == nil && all != 0 {
+			err = fmt.Errorf("%d tickets wait", all)
+		}
+		return err
+	})
+}

@@ -147,8 +147,8 @@ func (c *child) Start(ctx context.Context) error {
 	errR, errW := pipe()
 	lifeR, lifeW := pipe()
 	theirs = []*os.File{outW, errW, lifeR}
-	if err == nil && c.spec.UID != 0 { // for who opens /dev/stderr
-		err = errors.Join(outW.Chown(c.spec.UID, c.spec.UID), errW.Chown(c.spec.UID, c.spec.UID))
+	if err == nil {
+		err = c.giveStreams(outW, errW)
 	}
 	if err == nil {
 		c.cmd.Stdout, c.cmd.Stderr = outW, errW
@@ -184,14 +184,23 @@ func (c *child) exec(ctx context.Context) error {
 			return nil
 		}
 		if !errors.Is(err, syscall.ETXTBSY) || try == busyRetries {
-			return explainExec(err, c.exe.look())
+			return c.explain(err)
 		}
 		select {
 		case <-time.After(busyPause):
 		case <-ctx.Done():
-			return explainExec(err, c.exe.look())
+			return c.explain(err)
 		}
 	}
+}
+
+// explain says why the system does not execute the child.
+func (c *child) explain(err error) error {
+	err = explainExec(err, c.executed().look())
+	if c.exe.bundle != nil {
+		return fmt.Errorf("execute %s, which serves manifests: %w", c.program.path, err)
+	}
+	return err
 }
 
 // begin starts cmd, unless the child was killed before there was a process.

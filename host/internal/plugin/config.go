@@ -106,6 +106,8 @@ type Config struct {
 	DrainTimeout time.Duration // for the jobs of an instance that is to end (15 min)
 	TermAfter    time.Duration // from asking an instance to end to SIGTERM (2 s)
 	KillAfter    time.Duration // ... and to SIGKILL (5 s)
+	ExitGrace    time.Duration // from a cut connection to the exit that tells why (250 ms)
+	ReportWait   time.Duration // of a job, to learn how its plugin died (2 s)
 	StopTimeout  time.Duration // for running jobs when the host stops (10 s)
 
 	// TurnTime is how long an admission keeps others from theirs: one that
@@ -182,6 +184,8 @@ func (c *Config) fill() {
 		{&c.DrainTimeout, 15 * time.Minute},
 		{&c.TermAfter, 2 * time.Second},
 		{&c.KillAfter, 5 * time.Second},
+		{&c.ExitGrace, 250 * time.Millisecond},
+		{&c.ReportWait, 2 * time.Second},
 		{&c.StopTimeout, 10 * time.Second},
 		{&c.TurnTime, time.Second},
 		{&c.Settle, 500 * time.Millisecond},

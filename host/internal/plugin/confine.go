@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -60,12 +61,31 @@ func (l *launcher) spec(exe *executable, o Options, work *workDir) sandbox.Spec 
 	if o.Network {
 		s.Read = append(s.Read, sandbox.Resolver()...)
 	}
+	s.Read = append(s.Read, l.installation(exe, o)...)
+	return s
+}
+
+// installation returns what a plugin needs to read of the installations of its
+// interpreters. It is looked up once, for it takes reading many a small file; an
+// executable has the same options for as long as it serves.
+func (l *launcher) installation(exe *executable, o Options) []string {
+	if known := exe.installed.Load(); known != nil {
+		return *known
+	}
+	var paths []string
 	for _, head := range exe.heads() {
 		if program := sandbox.Interpreter(head, searchPath); program != "" {
-			s.Read = append(s.Read, sandbox.Installation(program, searchPath)...)
+			paths = append(paths, sandbox.Installation(program, searchPath, l.theirs(o))...)
 		}
 	}
-	return s
+	exe.installed.Store(&paths)
+	return paths
+}
+
+// theirs lists the directories with what plugins bring along or may change, which
+// nobody has hashed.
+func (l *launcher) theirs(o Options) []string {
+	return slices.Concat([]string{l.cfg.Dir, l.cfg.RunDir, l.cfg.WorkDir}, l.cfg.Private, o.Write)
 }
 
 // homeOf returns the directory that a plugin came with: one below the plugins

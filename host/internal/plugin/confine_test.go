@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,6 +111,103 @@ func TestStartThatFailsSaysWhyThroughTheSandbox(t *testing.T) {
 	})
 	if !errors.Is(err, syscall.ENOEXEC) && !errors.Is(err, syscall.ETXTBSY) {
 		t.Errorf("started with %v", err)
+	}
+}
+
+// aScript makes a plugin whose interpreter belongs to an environment in a
+// directory that refers to others, and returns it with the file of references.
+func aScript(t *testing.T, dir, home string) (exe *executable, references string) {
+	t.Helper()
+	python := filepath.Join(home, "bin", "python3")
+	references = filepath.Join(home, "lib", "python3.11", "site-packages", "e.pth")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(references), 0o755), os.MkdirAll(filepath.Dir(python), 0o755),
+		os.WriteFile(python, nil, 0o755), os.WriteFile(references, []byte("/srv/first\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	place(t, dir, "script", []byte("#!"+python+"\n"), 0o755)
+	return opened(t, candidateAt(t, dir, "script")), references
+}
+
+// candidateAt returns the candidate with a name.
+func candidateAt(t *testing.T, dir, name string) candidate {
+	t.Helper()
+	found, _, err := discover(dir, os.Geteuid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range found {
+		if c.file == name {
+			return c
+		}
+	}
+	t.Fatalf("no %s among %v", name, found)
+	return candidate{}
+}
+
+func TestAPluginDoesNotChooseWhatItMayRead(t *testing.T) {
+	t.Parallel()
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	for name, c := range map[string]struct {
+		home  string
+		write []string
+		want  bool
+	}{
+		"elsewhere":                    {filepath.Join(elsewhere, "venv"), nil, true},
+		"elsewhere, beside its own":    {filepath.Join(elsewhere, "venv"), []string{filepath.Join(elsewhere, "other")}, true},
+		"elsewhere, where it may":      {filepath.Join(elsewhere, "venv"), []string{elsewhere}, false},
+		"among the plugins":            {filepath.Join(dir, "raster", "venv"), nil, false},
+		"among the plugins, by a link": {filepath.Join(elsewhere, "link", "raster", "venv"), nil, false},
+	} {
+		if err := os.Symlink(dir, filepath.Join(elsewhere, "link")); err != nil && !errors.Is(err, os.ErrExist) {
+			t.Fatal(err)
+		}
+		exe, _ := aScript(t, dir, c.home)
+		l := &launcher{cfg: &Config{Dir: dir}}
+		if got := l.spec(exe, Options{Write: c.write}, &workDir{}).Read; slices.Contains(got, "/srv/first") != c.want {
+			t.Errorf("%s: may read what its environment refers to: %v", name, !c.want)
+		}
+	}
+}
+
+func TestAnInstallationIsLookedUpOncePerVersion(t *testing.T) {
+	t.Parallel()
+	dir, venv := t.TempDir(), filepath.Join(t.TempDir(), "venv")
+	exe, references := aScript(t, dir, venv)
+	l := &launcher{cfg: &Config{Dir: dir}}
+	reads := func(exe *executable, path string) bool {
+		return slices.Contains(l.spec(exe, Options{}, &workDir{}).Read, path)
+	}
+	if !reads(exe, "/srv/first") {
+		t.Error("the first time it is not looked up")
+	}
+	if err := os.WriteFile(references, []byte("/srv/second\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if !reads(exe, "/srv/first") || reads(exe, "/srv/second") {
+		t.Error("it is looked up at another start")
+	}
+	next, err := exe.clone()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.close()
+	if reads(next, "/srv/first") || !reads(next, "/srv/second") {
+		t.Error("it is not looked up for what is admitted anew")
+	}
+}
+
+func TestAnInstallationIsLookedUpAgainAfterAStartThatFails(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	venv := filepath.Join(t.TempDir(), "venv")
+	exe, _ := aScript(t, cfg.Dir, venv)
+	b := serve(t, cfg)
+	exe.installed.Store(&[]string{"/srv/before"})
+	if _, err := b.host.launcher.dial(t.Context(), exe, Options{}); err == nil {
+		t.Fatal("an empty file has started")
+	}
+	if got := exe.installed.Load(); got != nil {
+		t.Errorf("still %v", *got)
 	}
 }
 

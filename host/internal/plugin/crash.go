@@ -29,7 +29,7 @@ const shortestSecret = 4
 
 // lostFailure waits a little for the instance to be gone, to say how it ended.
 func (h *Host) lostFailure(in *instance, a job.Attempt, began int, err error) error {
-	wait := time.NewTimer(reportWait)
+	wait := time.NewTimer(h.cfg.ReportWait)
 	defer wait.Stop()
 	select {
 	case <-in.done:

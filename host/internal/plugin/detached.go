@@ -116,6 +116,7 @@ func (h *Host) startDetached(ctx context.Context, o *offer, a job.Attempt) (*det
 	d.child.detached, d.child.limits, d.child.dog = r.Root, d.limits, h.watchdog
 	if err := d.launch(ctx, a); err != nil {
 		d.end(0, 0)
+		o.sup.exe.installed.Store(nil) // perhaps its interpreter is another by now
 		return nil, errors.Join(err, r.forget())
 	}
 	h.mu.Lock()
@@ -327,7 +328,7 @@ func (h *Host) concludeDetached(ctx context.Context, d *detachedRun, a, placed j
 // tells what came of the job; if it does not, cause did.
 func (h *Host) settleDetached(ctx context.Context, d *detachedRun, a, placed job.Attempt, ev job.Events, cause error) (map[string]job.Value, error) {
 	if !d.wedged.Load() {
-		d.await(exitGrace)
+		d.await(h.cfg.ExitGrace)
 	}
 	if d.alive() {
 		cause = cutOff(cause)

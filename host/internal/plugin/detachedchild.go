@@ -39,6 +39,9 @@ func (c *child) startDetached(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.giveStreams(files[0], files[1]); err != nil {
+		return err
+	}
 	executed, err := c.opened()
 	if err != nil {
 		return err

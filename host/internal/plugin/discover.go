@@ -189,8 +189,8 @@ func (c candidate) refusal(fi fs.FileInfo, uid int) *unfit {
 	switch {
 	case !fi.Mode().IsRegular():
 		return &unfit{reason: "not a regular file"}
-	case fi.Mode().Perm()&0o111 == 0 && isYAML(c.path) && !c.manifest:
-		return &unfit{reason: NoManifest}
+	case fi.Mode().Perm()&0o111 == 0 && IsYAML(c.path) && !c.manifest:
+		return noManifest(path)
 	case fi.Mode().Perm()&0o111 == 0 && !c.manifest:
 		return &unfit{"not executable", "chmod +x " + trust.Word(path)}
 	case fi.Size() == 0:

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"geomill/sdk/wire"
@@ -28,6 +29,10 @@ type executable struct {
 	info    wire.Info // what the plugin said it is when it was admitted; zero before
 
 	bundle *bundle // of a manifest that the host's own program serves; else nil
+
+	// installed is what it reads of the installation of its interpreter; nil until
+	// it was looked up, and once a start has failed.
+	installed atomic.Pointer[[]string]
 
 	mu   sync.Mutex
 	file *os.File // nil once closed

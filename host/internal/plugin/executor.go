@@ -12,9 +12,6 @@ import (
 	"geomill/sdk/wire"
 )
 
-// reportWait bounds how long a job whose plugin died waits to learn how.
-const reportWait = 10 * time.Second
-
 // beginning is when an attempt began: by the clock, and by the lines that its
 // instance had written.
 type beginning struct {
@@ -188,7 +185,10 @@ func problemFailure(processID string, p *wire.Problem, l Limits) error {
 	f := &job.Failure{Kind: job.ProcessFailed, Detail: p.Error(), Retryable: p.Retryable}
 	switch p.Kind {
 	case wire.InvalidInput:
-		f.Kind, f.Faults, f.Status, f.Code = job.InputRefused, p.Faults, p.Status, p.Code
+		f.Kind, f.Faults, f.Code = job.InputRefused, p.Faults, p.Code
+		if p.Status >= 400 && p.Status < 500 { // whose fault it is, is told already
+			f.Status = p.Status
+		}
 	case wire.Busy:
 		return &job.UnavailableError{ProcessID: processID, Reason: "its plugin is busy", RetryAfter: time.Second}
 	case wire.NoSuchProcess:
@@ -196,8 +196,9 @@ func problemFailure(processID string, p *wire.Problem, l Limits) error {
 	case wire.Panicked:
 		f.Detail, f.Cause = "the process crashed inside its plugin", p
 	default:
-		f.Status, f.Code = p.Status, p.Code
-		l.blame(f, p.Error())
+		if l.blame(f, p.Error()); f.Kind == job.ProcessFailed {
+			f.Status, f.Code = p.Status, p.Code
+		}
 	}
 	return f
 }

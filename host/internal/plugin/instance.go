@@ -21,10 +21,6 @@ import (
 // below count the jobs.
 const closedBit = int64(1) << 62
 
-// exitGrace is how long a plugin that cut the connection may take to exit, so
-// that its own exit status is seen.
-const exitGrace = time.Second
-
 // instance is one running process of a plugin with its session. One goroutine,
 // own, takes it through its states; others ask by end and hurry.
 type instance struct {
@@ -254,7 +250,7 @@ func (in *instance) awaitDeath(cause error) error {
 	select {
 	case <-in.conn.child.exited:
 		return errDied
-	case <-time.After(exitGrace):
+	case <-time.After(in.cfg.ExitGrace):
 		return cause
 	}
 }

@@ -191,12 +191,20 @@ func (k *keep) tidy(dir, but string) error {
 	return err
 }
 
+var errNoCopy = errors.New("no copy of it is kept")
+
 // open opens the kept executable of a plugin, which has to have the hash still.
 // path is what the plugin is told of its own.
 func (k *keep) open(file, path, hash string, uid int) (*executable, error) {
+	if k.dir == "" {
+		return nil, errNoCopy
+	}
 	c, err := keptCandidate(file, filepath.Join(k.dirOf(file), hash), uid)
-	if k.dir == "" || err != nil {
-		return nil, errors.New("no copy of it is kept")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errNoCopy
+	}
+	if err != nil {
+		return nil, fmt.Errorf("use the copy of it: %w", err)
 	}
 	exe, err := openExecutable(c, uid, unhashed)
 	if err != nil {
@@ -216,17 +224,10 @@ func keptCandidate(file, path string, uid int) (candidate, error) {
 	fi, err := os.Lstat(c.path)
 	if err == nil && fi.IsDir() {
 		name := file
-		if isYAML(file) {
+		if IsYAML(file) {
 			name = strings.TrimSuffix(file, filepath.Ext(file))
 		}
-		base, tools, wrong := manifestOf(path, name)
-		if c.path = filepath.Join(path, base); wrong == nil {
-			c, wrong = examineManifest(c, tools, uid)
-		}
-		if wrong != nil || base == "" {
-			return c, fs.ErrInvalid
-		}
-		return c, nil
+		return keptManifest(c, name, uid)
 	}
 	if err == nil && fi.Mode().Perm() != keptMode { // of an earlier version of the host
 		if err = os.Chmod(c.path, keptMode); err == nil {
@@ -237,6 +238,22 @@ func keptCandidate(file, path string, uid int) (candidate, error) {
 		return c, err
 	}
 	c.id = identify(fi)
+	return c, nil
+}
+
+// keptManifest looks at a directory with a copy of a manifest and its tools.
+func keptManifest(c candidate, name string, uid int) (candidate, error) {
+	base, tools, wrong := manifestOf(c.path, name)
+	if wrong == nil && base == "" {
+		wrong = &unfit{reason: "there is no manifest in " + c.path}
+	}
+	if wrong != nil {
+		return c, wrong
+	}
+	c.path = filepath.Join(c.path, base)
+	if c, wrong = examineManifest(c, tools, uid); wrong != nil {
+		return c, wrong
+	}
 	return c, nil
 }
 

@@ -1,8 +1,10 @@
 package plugin
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -64,5 +66,49 @@ func TestBrokenMemoryOfPluginsIsReplaced(t *testing.T) {
 	b.becomes(t, "1.0.1")
 	if b = b.again(t); b.status("chaos").Previous == nil {
 		t.Error("the version before is not remembered")
+	}
+}
+
+func TestWhatIsWrongWithAKeptManifestIsSaid(t *testing.T) {
+	t.Parallel()
+	memory, err := openKeep("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := memory.open("a.yaml", "/a.yaml", "h", os.Geteuid()); !errors.Is(err, errNoCopy) {
+		t.Errorf("in memory: %v", err)
+	}
+	for name, c := range map[string]struct {
+		damage func(at string) error
+		want   string
+	}{
+		"nothing":             {func(string) error { return nil }, ""},
+		"no copy":             {os.RemoveAll, errNoCopy.Error()},
+		"no manifest":         {func(at string) error { return os.Remove(filepath.Join(at, "a.yaml")) }, "there is no manifest in"},
+		"open to others":      {func(at string) error { return os.Chmod(filepath.Join(at, "a.yaml"), 0o666) }, "writable by group or others: chmod go-w"},
+		"a tool open to them": {func(at string) error { return os.Chmod(filepath.Join(at, "a"), 0o777) }, "its tool a is not as it should be: writable by group or others"},
+		"a tool less":         {func(at string) error { return os.Remove(filepath.Join(at, "a")) }, errChanged.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k, err := openKeep(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			exe := opened(t, sole(t, files(t, map[string]string{"a.yaml": aManifest, "a*": "x"})))
+			if err := k.save(exe, description{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.damage(filepath.Join(k.dirOf(exe.name), exe.hash)); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := k.open(exe.name, exe.path, exe.hash, os.Geteuid())
+			if err == nil {
+				kept.close()
+			}
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
 	}
 }

@@ -127,6 +127,7 @@ func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*conne
 		}
 		c.enter(StateCrashed, err)
 		c.kill()
+		exe.installed.Store(nil) // perhaps its interpreter is another by now
 		return nil, c.hint(err)
 	}
 	return c, nil
@@ -202,7 +203,7 @@ func (c *connection) explainStart(ctx context.Context, err error) error {
 	case objection != "":
 		return errors.New(objection)
 	case len(c.child.handshake.line) == 0:
-		if reason := ended(c.child.exe.look(), strings.Join(c.child.console.last(consoleLines), "\n"), c.child.exe.name); reason != "" {
+		if reason := ended(c.child.executed().look(), strings.Join(c.child.console.last(consoleLines), "\n"), c.child.exe.name); reason != "" {
 			return errors.New(reason)
 		}
 		return fmt.Errorf("ended before the plugin handshake (%s); %s%s", c.child.status(), noPlugin, c.lastWords())

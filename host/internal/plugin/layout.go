@@ -83,6 +83,12 @@ func examineVersions(c candidate, uid int) (candidate, *unfit) {
 	return examine(c, uid)
 }
 
+// IsVersion reports whether a directory of that name holds a version of a plugin.
+func IsVersion(name string) bool {
+	_, err := semver.NewVersion(name)
+	return err == nil && !ignored(name)
+}
+
 // versionsIn lists the directories that are named like a version, the highest
 // first.
 func versionsIn(dir string) ([]string, error) {
@@ -93,11 +99,8 @@ func versionsIn(dir string) ([]string, error) {
 	parsed := map[string]*semver.Version{}
 	var names []string
 	for _, e := range entries {
-		if !e.IsDir() || ignored(e.Name()) {
-			continue
-		}
-		if v, err := semver.NewVersion(e.Name()); err == nil {
-			parsed[e.Name()] = v
+		if e.IsDir() && IsVersion(e.Name()) {
+			parsed[e.Name()] = semver.MustParse(e.Name())
 			names = append(names, e.Name())
 		}
 	}

@@ -169,8 +169,20 @@ func victimHost(dir string) {
 	select {}
 }
 
-func TestPluginsEndWithAKilledHost(t *testing.T) {
+func TestPluginsEndWithinASecondOfAKilledHost(t *testing.T) {
 	t.Parallel()
+	late := 2 * time.Second
+	for try := 0; try < 6 && late > time.Second; try++ { // a busy machine gets several tries
+		late = killHost(t)
+	}
+	if late > time.Second {
+		t.Errorf("plugin lived on for %s", late)
+	}
+}
+
+// killHost kills a host with a plugin, and returns how long that lived on.
+func killHost(t *testing.T) (late time.Duration) {
+	t.Helper()
 	cfg := quick(t)
 	install(t, cfg.Dir, "chaos", "")
 	base := filepath.Dir(cfg.Dir)
@@ -186,6 +198,7 @@ func TestPluginsEndWithAKilledHost(t *testing.T) {
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	victim.Process.Kill()
+	killed := time.Now()
 	victim.Wait()
 	if err != nil {
 		t.Fatal(err)
@@ -195,6 +208,7 @@ func TestPluginsEndWithAKilledHost(t *testing.T) {
 		t.Fatalf("victim said %q", line)
 	}
 	eventually(t, "end of the plugin", func() bool { return gone(parent) })
+	late = time.Since(killed)
 	if gone(pid) {
 		t.Fatal("what the plugin had started ended by itself")
 	}
@@ -210,6 +224,7 @@ func TestPluginsEndWithAKilledHost(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(cfg.RunDir, "h*")); len(left) != 1 {
 		t.Errorf("run directory holds %q", left)
 	}
+	return late
 }
 
 func numberAfter(s, key string) int {

@@ -85,6 +85,7 @@ func quick(t testing.TB) Config {
 		HandshakeTimeout: patience, ConnectTimeout: patience, ReadyTimeout: patience, MaxInstances: 2,
 		HeartbeatEvery: 200 * time.Millisecond, HeartbeatMisses: 20, BackoffFirst: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		TermAfter: time.Second, KillAfter: 2 * time.Second, StopTimeout: time.Second,
+		ExitGrace: time.Second, ReportWait: 10 * time.Second, // a busy machine is late
 		Settle: 30 * time.Millisecond, RescanEvery: 100 * time.Millisecond,
 	}
 }

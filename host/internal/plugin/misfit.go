@@ -21,7 +21,7 @@ func explainExec(err error, file program.File) error {
 	if errors.Is(err, errKilled) {
 		return err
 	}
-	if errors.Is(err, syscall.ENOEXEC) && describesProcesses.Match(file.Head) {
+	if errors.Is(err, syscall.ENOEXEC) && describesProcesses(file.Head) {
 		return misfit{errors.New("is a manifest of command line tools, which must not be executable without an interpreter in its first line: chmod -x it, and the host serves it")}
 	}
 	switch reason, lasting := file.Exec(err); {

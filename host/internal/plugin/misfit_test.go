@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,32 @@ func TestOnlyWhatLiesInAFileLasts(t *testing.T) {
 		if _, lasting := errors.AsType[misfit](explainExec(err, program.File{Head: []byte("#!/opt/no/python3\n")})); lasting != lasts {
 			t.Errorf("%v: lasting %v", err, lasting)
 		}
+	}
+}
+
+func TestWhatIsExecutedIsExplained(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{"a.yaml": aManifest, "b*": "#!/bin/sh\n"})
+	program, err := openProgram(place(t, filepath.Dir(dir), "program", []byte("\x7fELF"), 0o755))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.close()
+	manifest := &child{exe: opened(t, candidateAt(t, dir, "a.yaml")), program: program}
+	for err, want := range map[error]string{
+		syscall.EACCES: "execute " + program.path + ", which serves manifests: ",
+		syscall.EIO:    "execute " + program.path + ", which serves manifests: the program is damaged",
+	} {
+		if got := manifest.explain(err).Error(); !strings.HasPrefix(got, want) || strings.Contains(got, "a.yaml") {
+			t.Errorf("%v: %q", err, got)
+		}
+	}
+	plain := &child{exe: opened(t, candidateAt(t, dir, "b")), program: program}
+	if got := plain.explain(syscall.EIO).Error(); !strings.HasPrefix(got, "the program is damaged") {
+		t.Errorf("of its own file: %q", got)
+	}
+	if err := manifest.explain(errKilled); !errors.Is(err, errKilled) {
+		t.Errorf("a start that was called off: %v", err)
 	}
 }
 

@@ -82,8 +82,8 @@ func patientHost(t *testing.T) *bench {
 }
 
 // TestDismissalLeavesNoProcess is promise 2: whatever a job did to its
-// processes, soon after its grace time there are none. On a machine that has
-// nothing else to do that is a second.
+// processes, a second after its grace time there are none. A busy machine gets
+// several tries.
 func TestDismissalLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"brood", "brood-alone", "brood-once", "brood-deaf", "brood-deaf-alone", "brood-deaf-once"} {
@@ -91,7 +91,13 @@ func TestDismissalLeavesNoProcess(t *testing.T) {
 			t.Run(fmt.Sprintf("%s frozen %t", id, frozen), func(t *testing.T) {
 				t.Parallel()
 				b := patientHost(t)
-				t.Logf("the last of the processes was gone %s after the grace time", b.dismissBrood(id, frozen))
+				late := 2 * time.Second
+				for try := 0; try < 6 && late > time.Second; try++ {
+					late = b.dismissBrood(id, frozen)
+				}
+				if late > time.Second {
+					t.Errorf("processes lived on for %s after the grace time", late)
+				}
 				if _, err := b.run(t.Context(), "echo"); err != nil {
 					t.Errorf("the next job: %v", err)
 				}

@@ -20,6 +20,8 @@ const (
 	// executableByAll are the rights that a plugin's own user needs to its file.
 	executableByAll fs.FileMode = 0o005
 	readableByAll   fs.FileMode = 0o004
+	// runnableByAll are those that it needs to the program that serves manifests.
+	runnableByAll fs.FileMode = 0o001
 )
 
 // openUsers makes sure that plugins can have users of their own, if they are to.
@@ -109,6 +111,11 @@ func (l *launcher) userOf(exe *executable) (int, error) {
 	if err := exe.usableBy(uid, readableByAll, "read it: chmod o+r"); err != nil {
 		return 0, err
 	}
+	if l.program != nil {
+		if err := l.program.usableBy(uid, runnableByAll, "execute the program that serves manifests: chmod o+x"); err != nil {
+			return 0, err
+		}
+	}
 	for _, t := range exe.bundle.tools {
 		if err := t.usableBy(uid, executableByAll, "read and execute its tool: chmod o+rx"); err != nil {
 			return 0, err
@@ -148,6 +155,20 @@ func give(uid int, paths ...string) error {
 	for _, path := range paths {
 		if err := os.Lchown(path, uid, uid); err != nil {
 			return fmt.Errorf("give directory to the user of a plugin: %w", err)
+		}
+	}
+	return nil
+}
+
+// giveStreams gives the standard streams of a child to its user, for who opens
+// /dev/stderr.
+func (c *child) giveStreams(streams ...*os.File) error {
+	if c.spec.UID == 0 {
+		return nil
+	}
+	for _, f := range streams {
+		if err := f.Chown(c.spec.UID, c.spec.UID); err != nil {
+			return fmt.Errorf("give standard streams to the user of a plugin: %w", err)
 		}
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -31,26 +30,36 @@ const (
 	manifestLooks = 1 << 20 // of a file's bytes, to tell whether it is a manifest
 )
 
-// describesProcesses is how a manifest looks, even one with a mistake.
-var describesProcesses = regexp.MustCompile(`(?m)^[ {]*["']?processes["']?[ ]*:`)
-
-// isYAML reports whether a name is that of a YAML file.
-func isYAML(name string) bool { return slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(name)) }
+// IsYAML reports whether a name is that of a YAML file.
+func IsYAML(name string) bool { return slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(name)) }
 
 // isManifest reports whether the file at a path is a manifest that the host's
 // program is to serve.
 func isManifest(path string) bool {
 	fi, err := os.Stat(path)
-	if !isYAML(path) || err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o111 != 0 {
+	if !IsYAML(path) || err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o111 != 0 {
 		return false
 	}
+	text, err := beginningOf(path)
+	return err == nil && describesProcesses(text)
+}
+
+// beginningOf returns as much of a file as tells whether it is a manifest.
+func beginningOf(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return errors.Is(err, fs.ErrPermission) // whoever opens it is told
+		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, manifestLooks))
-	return err == nil && describesProcesses.Match(text)
+	return io.ReadAll(io.LimitReader(f, manifestLooks))
+}
+
+// noManifest says why a YAML file that is not executable is not served.
+func noManifest(path string) *unfit {
+	if _, err := beginningOf(path); err != nil {
+		return &unfit{reason: "cannot be read: " + reasonOf(err)}
+	}
+	return &unfit{reason: NoManifest}
 }
 
 // manifestsIn returns the manifests in a plugins directory, each with its tools,
@@ -62,13 +71,21 @@ func manifestsIn(dir string, entries []fs.DirEntry) (manifests map[string][]stri
 			continue
 		}
 		manifests[e.Name()] = []string{}
-		tool := strings.TrimSuffix(e.Name(), filepath.Ext(e.Name()))
-		if fi, err := os.Stat(filepath.Join(dir, tool)); err == nil && fi.Mode().IsRegular() && !ignored(tool) {
-			manifests[e.Name()] = []string{tool}
-			claimed[tool] = true
+		if tool := toolOf(filepath.Join(dir, e.Name())); tool != "" {
+			manifests[e.Name()] = []string{filepath.Base(tool)}
+			claimed[filepath.Base(tool)] = true
 		}
 	}
 	return manifests, claimed
+}
+
+// toolOf returns the path of the tool beside a manifest, empty if it has none.
+func toolOf(manifest string) string {
+	tool := strings.TrimSuffix(manifest, filepath.Ext(manifest))
+	if fi, err := os.Stat(tool); err != nil || !fi.Mode().IsRegular() || ignored(filepath.Base(tool)) {
+		return ""
+	}
+	return tool
 }
 
 // manifestOf returns the manifest in a version directory of a plugin, and its
@@ -223,6 +240,15 @@ func (c *child) opened() (files []*os.File, err error) {
 	return files, err
 }
 
+// executed returns what the system is asked to execute; nil if nobody serves the
+// manifest.
+func (c *child) executed() *executable {
+	if c.exe.bundle != nil {
+		return c.program
+	}
+	return c.exe
+}
+
 func closeAll(files []*os.File) {
 	for _, f := range files {
 		f.Close()
@@ -279,11 +305,7 @@ func Companion(path string) (tool string, ok bool) {
 	if !isManifest(path) {
 		return "", false
 	}
-	tool = strings.TrimSuffix(path, filepath.Ext(path))
-	if fi, err := os.Stat(tool); err != nil || !fi.Mode().IsRegular() {
-		tool = ""
-	}
-	return tool, true
+	return toolOf(path), true
 }
 
 // base is the name of the file that was opened.

@@ -8,9 +8,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 const aManifest = "# tools\nprocesses: {}\n"
@@ -79,6 +82,13 @@ func TestAManifestHasItsTools(t *testing.T) {
 		"in a version, by name":  {map[string]string{"a/1.0.0/a.yaml": aManifest, "a/1.0.0/a*": "x"}, []string{"a manifest a"}},
 		"in a version, alone":    {map[string]string{"a/1.0.0/plugin.yml": aManifest}, []string{"a manifest"}},
 		"twice in a version":     {map[string]string{"a/1.0.0/plugin.yaml": aManifest, "a/1.0.0/a.yaml": aManifest}, []string{"a: both plugin.yaml and a.yaml in DIR/a/1.0.0 are manifests: keep one"}},
+		"numbers of processes":   {map[string]string{"a.yaml": "processes: 4\n", "a*": "x"}, []string{"a", "a.yaml: " + NoManifest}},
+		"further down":           {map[string]string{"a.yaml": "workers:\n  processes: 4\n", "a*": "x"}, []string{"a", "a.yaml: " + NoManifest}},
+		"a mapping further down": {map[string]string{"a.yaml": "workers:\n  processes:\n    one: 1\n", "a*": "x"}, []string{"a", "a.yaml: " + NoManifest}},
+		"in flow, further down":  {map[string]string{"a.yaml": `{"workers": {"processes": {}}}`, "a*": "x"}, []string{"a", "a.yaml: " + NoManifest}},
+		"in flow, a number":      {map[string]string{"a.yaml": `{"processes": 4}`, "a*": "x"}, []string{"a", "a.yaml: " + NoManifest}},
+		"a list of processes":    {map[string]string{"a.yaml": "processes:\n- one\n", "a*": "x"}, []string{"a", "a.yaml: " + NoManifest}},
+		"in block style":         {map[string]string{"a.yaml": "name: a\nprocesses: # of it\n\n  # the first\n  one:\n    command: [a]\n", "a*": "x"}, []string{"a.yaml manifest a"}},
 		"configuration in a dir": {map[string]string{"a/1.0.0/plugin*": "x", "a/1.0.0/a.yaml": "threads: 4"}, []string{"a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,6 +97,50 @@ func TestAManifestHasItsTools(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestAFileThatCannotBeReadClaimsNoTool(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{"a.yaml": aManifest, "a*": "x"})
+	path := filepath.Join(dir, "a.yaml")
+	if err := errors.Join(os.Chmod(path, 0), os.Chmod(filepath.Dir(filepath.Dir(dir)), passable)); err != nil {
+		t.Fatal(err)
+	}
+	// Root may read it all the same, but not a thread of root's that uses files as
+	// another user. It ends with the test.
+	runtime.LockOSThread()
+	uid := os.Geteuid()
+	if uid == 0 {
+		if err := unix.Setfsuid(65534); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := unix.Setfsuid(0); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	found, skips, err := discover(dir, uid)
+	if err != nil || len(found) != 1 || found[0].file != "a" || len(skips) != 1 || !strings.Contains(skips[0].unfit.Error(), "cannot be read") {
+		t.Errorf("%v, %v, %v", found, skips, err)
+	}
+}
+
+func TestTheCompanionOfAManifestIsItsTool(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{"a.yaml": aManifest, "a*": "x", "b.yml": aManifest, "SHA256SUMS.yaml": aManifest, "SHA256SUMS": "x",
+		"c.tmp.yaml": aManifest, "c.tmp*": "x", "d.yaml": "threads: 4", "d*": "x"})
+	for name, want := range map[string]string{"a.yaml": "a", "b.yml": "", "SHA256SUMS.yaml": "", "c.tmp.yaml": ""} {
+		if want != "" {
+			want = filepath.Join(dir, want)
+		}
+		if tool, ok := Companion(filepath.Join(dir, name)); !ok || tool != want {
+			t.Errorf("%s: %q, %v", name, tool, ok)
+		}
+	}
+	if _, ok := Companion(filepath.Join(dir, "d.yaml")); ok {
+		t.Error("a configuration file has a companion")
 	}
 }
 

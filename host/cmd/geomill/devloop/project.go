@@ -111,7 +111,7 @@ func (p *Project) copyScripts(_ context.Context, _ io.Writer) error {
 		if err != nil || !info.Mode().IsRegular() || hidden(e.Name()) {
 			continue
 		}
-		if tool, ok := host.Manifest(filepath.Join(p.Dir, e.Name())); ok {
+		if tool, ok := host.Companion(filepath.Join(p.Dir, e.Name())); ok {
 			found++
 			if err := p.copyManifest(e.Name(), tool); err != nil {
 				return err

@@ -56,14 +56,15 @@ func Interpreter(head []byte, path string) string {
 // belongs to: wherever its symbolic links lead, and its interpreter if it is a
 // script, the libraries beside its bin directory, and for a Python virtual
 // environment the Python that made it. What is installed in a Python by reference
-// is among them.
-func Installation(program, path string) []string {
+// is among them, unless the Python is below one of the directories theirs: who may
+// write there shall not choose what is read.
+func Installation(program, path string, theirs []string) []string {
 	var paths []string
 	for range maxLinks {
 		dir := filepath.Dir(program)
 		paths = append(paths, program)
 		if filepath.Base(dir) == "bin" {
-			paths = append(paths, prefix(filepath.Dir(dir))...)
+			paths = append(paths, prefix(filepath.Dir(dir), theirs)...)
 		}
 		next, err := os.Readlink(program)
 		if err != nil {
@@ -91,8 +92,11 @@ func beginning(path string) []byte {
 	return head[:n]
 }
 
-func prefix(dir string) []string {
-	paths := append(inPrefix(dir), referred(dir)...)
+func prefix(dir string, theirs []string) []string {
+	paths := inPrefix(dir)
+	if !below(dir, theirs) {
+		paths = append(paths, referred(dir)...)
+	}
 	text, err := os.ReadFile(filepath.Join(dir, "pyvenv.cfg"))
 	if err != nil {
 		return paths // no virtual environment

@@ -49,6 +49,20 @@ func carve(path string, except []string) []string {
 	return kept
 }
 
+// below reports whether what is at a path is one of the directories, or below one.
+func below(path string, dirs []string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false
+	}
+	for _, dir := range dirs {
+		if resolved, err := filepath.EvalSymlinks(dir); dir != "" && err == nil && contains(resolved, real) {
+			return true
+		}
+	}
+	return false
+}
+
 // contains reports whether a path is dir or below it.
 func contains(dir, path string) bool {
 	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(dir, "/"))

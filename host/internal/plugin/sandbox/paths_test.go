@@ -120,7 +120,7 @@ func TestInstallationFollowsAVirtualEnvironmentToItsPython(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := Installation(filepath.Join(root, "venv/bin/tool"), "")
+	got := Installation(filepath.Join(root, "venv/bin/tool"), "", []string{filepath.Join(root, "elsewhere")})
 	if slices.Contains(got, filepath.Join(root, "other")) {
 		t.Errorf("what a package was copied from is among %v", got)
 	}
@@ -129,12 +129,49 @@ func TestInstallationFollowsAVirtualEnvironmentToItsPython(t *testing.T) {
 			t.Errorf("%s is not among %v", want, got)
 		}
 	}
-	for _, path := range append(got, Installation(filepath.Join(root, "home/bin/tool"), "")...) {
+	for _, path := range append(got, Installation(filepath.Join(root, "home/bin/tool"), "", nil)...) {
 		if contains(path, filepath.Join(root, "home/.ssh/key")) {
 			t.Errorf("%s grants a key in somebody's home", path)
 		}
 	}
 	link("home/bin/a", "b")
 	link("home/bin/b", "a")
-	Installation(filepath.Join(root, "home/bin/a"), "") // ends
+	Installation(filepath.Join(root, "home/bin/a"), "", nil) // ends
+}
+
+func TestAnInstallationThatIsTheirsRefersToNothing(t *testing.T) {
+	t.Parallel()
+	const packages = "venv/lib/python3.11/site-packages/"
+	root := tree(t, "plugins/raster/venv/bin/python3", "plugins/raster/"+packages+"own-1.dist-info/", "secret/", "project/")
+	at := filepath.Join(root, "plugins/raster", packages)
+	for name, text := range map[string]string{
+		"e.pth":                           root + "/secret\n",
+		"own-1.dist-info/direct_url.json": `{"dir_info": {"editable": true}, "url": "file://` + root + `/project"}`,
+	} {
+		if err := os.WriteFile(filepath.Join(at, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(root, "plugins"), filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	python := filepath.Join(root, "plugins/raster/venv/bin/python3")
+	for name, c := range map[string]struct {
+		theirs []string
+		want   bool
+	}{
+		"another's":             {[]string{filepath.Join(root, "plug"), filepath.Join(root, "nowhere"), ""}, true},
+		"theirs":                {[]string{filepath.Join(root, "plugins")}, false},
+		"theirs through a link": {[]string{filepath.Join(root, "secret"), filepath.Join(root, "link")}, false},
+	} {
+		got := Installation(python, "", c.theirs)
+		for _, path := range []string{filepath.Join(root, "secret"), filepath.Join(root, "project")} {
+			if slices.Contains(got, path) != c.want {
+				t.Errorf("%s: %s is among %v: %v", name, path, got, !c.want)
+			}
+		}
+		if !slices.Contains(got, filepath.Join(root, "plugins/raster/venv/lib")) {
+			t.Errorf("%s: its own libraries are not among %v", name, got)
+		}
+	}
 }

@@ -85,13 +85,8 @@ func (k Keys) has(key string) bool {
 // key that made it. The signature is either of the file itself, or of a
 // SHA256SUMS that lists it.
 func (k Keys) verify(c Content) (key string, err error) {
-	for _, file := range c.Files {
-		if key, err = k.verify(file); err != nil {
-			return "", fmt.Errorf("%s: %w", filepath.Base(file.Path), err)
-		}
-	}
 	if len(c.Files) > 0 {
-		return key, nil
+		return k.verifyAll(c.Files)
 	}
 	signature, err := readSmall(c.Path+SignatureSuffix, signatureBytes)
 	if err == nil {
@@ -116,6 +111,23 @@ func (k Keys) verify(c Content) (key string, err error) {
 		return "", err
 	}
 	return key, listed(list, filepath.Base(c.Path), c.Hash)
+}
+
+// verifyAll looks for signatures of several files by one key: the one to take
+// back when they are no longer to count.
+func (k Keys) verifyAll(files []Content) (key string, err error) {
+	for _, file := range files {
+		name := filepath.Base(file.Path)
+		by, err := k.verify(file)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		if key != "" && by != key {
+			return "", fmt.Errorf("%s is signed with the key %s, and %s with %s: sign all files with one key", filepath.Base(files[0].Path), key, name, by)
+		}
+		key = by
+	}
+	return key, nil
 }
 
 // verifyBytes checks a signature that the file called name holds.

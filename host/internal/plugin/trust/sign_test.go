@@ -153,7 +153,7 @@ func FuzzSignature(f *testing.F) {
 
 func TestOfSeveralFilesEachIsSigned(t *testing.T) {
 	t.Parallel()
-	friend := newSigner(t)
+	friend, other := newSigner(t), newSigner(t)
 	sums := hashOf("manifest") + "  tools.yaml\n" + hashOf("tool") + "  tools\n"
 	for name, c := range map[string]struct {
 		files map[string]string
@@ -165,6 +165,8 @@ func TestOfSeveralFilesEachIsSigned(t *testing.T) {
 		"only the first":   {map[string]string{"tools.yaml.minisig": friend.sign("manifest")}, "tools: it has no signature"},
 		"only the second":  {map[string]string{"tools.minisig": friend.sign("tool")}, "tools.yaml: it has no signature"},
 		"of another tool":  {map[string]string{"tools.yaml.minisig": friend.sign("manifest"), "tools.minisig": friend.sign("other")}, "tools: "},
+		"by two keys":      {map[string]string{"tools.yaml.minisig": other.sign("manifest"), "tools.minisig": friend.sign("tool")}, "tools.yaml is signed with the key " + other.public.String() + ", and tools with " + friend.public.String()},
+		"a list by two":    {map[string]string{"tools.yaml.minisig": friend.sign("manifest"), "SHA256SUMS": sums, "SHA256SUMS.minisig": other.sign(sums)}, "sign all files with one key"},
 		"of all as a file": {map[string]string{"tools.yaml.minisig": friend.sign(sums)}, "does not fit"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,7 +180,7 @@ func TestOfSeveralFilesEachIsSigned(t *testing.T) {
 			}
 			content := Content{Plugin: "tools.yaml", Path: filepath.Join(dir, "tools.yaml"), Hash: hashOf(sums),
 				Files: []Content{of("tools.yaml", "manifest"), of("tools", "tool")}}
-			_, err := Keys{friend.public}.verify(content)
+			_, err := Keys{friend.public, other.public}.verify(content)
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
