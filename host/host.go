@@ -266,9 +266,7 @@ func (p *parts) await(ctx context.Context, served <-chan error, news News) error
 		case <-ready:
 			ready = nil
 			found := p.plugins.Plugins()
-			for _, name := range p.config.strangers(found) {
-				p.log.Warn("plugin-config names a plugin that is not there", "plugin", name)
-			}
+			p.nameStrangers(found)
 			if news.Found != nil {
 				news.Found(found)
 			}

@@ -124,6 +124,26 @@ func (c Config) strangers(found []PluginStatus) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(c.PluginConfig)), func(name string) bool { return known[name] })
 }
 
+// neighbours lists, in their order, the names of plugins among which a name would
+// be: all, if they are few.
+func neighbours(name string, found []PluginStatus) string {
+	const most = 10
+	files := make([]string, 0, len(found))
+	for _, p := range found {
+		files = append(files, p.File)
+	}
+	slices.Sort(files)
+	switch n := len(files); {
+	case n == 0:
+		return "none"
+	case n > most:
+		at, _ := slices.BinarySearch(files, name)
+		first := min(max(at-most/2, 0), n-most)
+		return fmt.Sprintf("%s (%d of %d)", strings.Join(files[first:first+most], ", "), most, n)
+	}
+	return strings.Join(files, ", ")
+}
+
 func validateIsolation(i *job.Isolation, fault func(format string, args ...any)) {
 	if i != nil && !slices.Contains([]job.Isolation{job.Shared, job.Exclusive, job.PerJob}, *i) {
 		fault("%q is not shared, exclusive or job", *i)

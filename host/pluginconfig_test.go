@@ -126,3 +126,30 @@ func TestANameThatNoPluginHasIsNoticed(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestTheNamesNearOneThatNoPluginHasAreListed(t *testing.T) {
+	t.Parallel()
+	found := func(names ...string) (list []PluginStatus) {
+		for _, n := range names {
+			list = append(list, PluginStatus{File: n})
+		}
+		return list
+	}
+	many := found("n", "m", "l", "k", "j", "i", "h", "g", "f", "e", "d", "c", "b", "a")
+	for _, tt := range []struct {
+		name  string
+		found []PluginStatus
+		want  string
+	}{
+		{"rastr", nil, "none"},
+		{"rastr", found("raster", "buffer"), "buffer, raster"},
+		{"x", many[:10], "e, f, g, h, i, j, k, l, m, n"},
+		{"A", many, "a, b, c, d, e, f, g, h, i, j (10 of 14)"},
+		{"gg", many, "c, d, e, f, g, h, i, j, k, l (10 of 14)"},
+		{"x", many, "e, f, g, h, i, j, k, l, m, n (10 of 14)"},
+	} {
+		if got := neighbours(tt.name, tt.found); got != tt.want {
+			t.Errorf("%s among %d: %s, want %s", tt.name, len(tt.found), got, tt.want)
+		}
+	}
+}

@@ -46,11 +46,24 @@ func (p *parts) reconfigure(ctx context.Context) error {
 	if keys := waiting(p.config, c); len(keys) > 0 {
 		p.log.Warn("some of the changed configuration is in force after the next start only", "keys", strings.Join(keys, ", "))
 	}
+	select {
+	case <-p.plugins.Ready():
+		p.nameStrangers(p.plugins.Plugins())
+	default: // await does, once it is known which plugins there are
+	}
 	if err := p.plugins.Reconfigure(ctx); err != nil {
 		return fmt.Errorf("configuration is in force but for: %w", err)
 	}
 	p.log.Info("configuration is in force")
 	return nil
+}
+
+// nameStrangers warns of what the configuration as it was read last says about
+// plugins that are not there.
+func (p *parts) nameStrangers(found []PluginStatus) {
+	for _, name := range p.decided.config.Load().strangers(found) {
+		p.log.Warn("plugin-config names a plugin that is not there", "plugin", name, "known", neighbours(name, found))
+	}
 }
 
 // waiting names the keys that differ and are read at the start of the host only.

@@ -230,8 +230,53 @@ func TestConfigurationIsReadAgainAtAHangup(t *testing.T) {
 		}
 		return err
 	})
+	write("plugin-config: {sleeep: {isolation: job}}\n")
+	said(`names a plugin that is not there" plugin=sleeep known=sleep`)
 	if err := s.end(t, syscall.SIGTERM); err != nil {
 		t.Errorf("the server ended with %v", err)
+	}
+}
+
+// TestNamesThatNoPluginHasAreToldOnceThePluginsAreKnown changes the configuration
+// while a plugin is still asked for its processes.
+func TestNamesThatNoPluginHasAreToldOnceThePluginsAreKnown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	grant, open := held(t, dir)
+	before, err := os.ReadFile(grant[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func(stranger string) {
+		t.Helper()
+		if err := os.WriteFile(grant[1], append(before, "  "+stranger+": {breaking: allow}\n"...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name("hold")
+	s := startServer(t, dir, nil, grant...)
+	logged := func(text string) {
+		t.Helper()
+		eventually(t, func() error {
+			if !strings.Contains(s.log.String(), text) {
+				return errors.New("the log does not have: " + text)
+			}
+			return nil
+		})
+	}
+	name("helt")
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	logged("configuration is in force")
+	const told = "names a plugin that is not there"
+	if strings.Contains(s.log.String(), told) {
+		t.Error("told before the plugins are known")
+	}
+	open()
+	logged(told + `" plugin=helt known=held`)
+	if strings.Contains(s.log.String(), "plugin=hold") {
+		t.Error("told of a configuration that is no longer in force")
 	}
 }
 
