@@ -57,7 +57,7 @@ func (c serveCmd) Run(s *streams) error {
 // processes.
 func ofOneProcess(p host.PluginStatus) bool {
 	for _, one := range p.Processes {
-		if one.Reason != "" && strings.HasSuffix(p.Reason, one.Reason) {
+		if one.Reason != "" && p.Reason == one.Refusal() {
 			return true
 		}
 	}

@@ -80,6 +80,10 @@ type ProcessStatus struct {
 	Policy job.Policy
 }
 
+// Refusal says of a process that is not offered which it is, and why: so that can
+// be the reason of its plugin.
+func (p ProcessStatus) Refusal() string { return "process " + p.ID + " is not offered: " + p.Reason }
+
 // InstanceStatus is one running instance.
 type InstanceStatus struct {
 	PID   int
@@ -143,7 +147,7 @@ func (v *version) describe(s *Status) {
 	v.sup.describe(s)
 	for _, p := range s.Processes {
 		if s.Reason == "" && p.Reason != "" {
-			s.Reason = "process " + p.ID + " is not offered: " + p.Reason
+			s.Reason = p.Refusal()
 		}
 	}
 }
