@@ -62,7 +62,7 @@ func TestPythonThatDoesNotServeSaysWhatToDo(t *testing.T) {
 			t.Errorf("%s: plugin check does not say %s, but\n%s", name, row.want, checked)
 		}
 	}
-	if _, tested := rows["denied"]; tested && !strings.Contains(listed, "plugin-config: {denied: {read: ["+private+"]}}") {
+	if _, tested := rows["denied"]; tested && !strings.Contains(listed, `plugin-config: {"denied": {read: ["`+private+`"]}}`) {
 		t.Errorf("what would allow it is not named: %s", grep(listed, "denied: "))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -165,6 +166,9 @@ func joinLater(cmd *exec.Cmd, spec *sandbox.Spec) (*os.File, error) {
 // deniedPath finds the path in what Python, Go and others say of a refusal.
 var deniedPath = regexp.MustCompile(`ermission denied: '(/[^'\n]+)'|open (/[^:\n]+): permission denied`)
 
+// hintBytes is the longest path that a hint repeats.
+const hintBytes = 256
+
 // hint adds to the error of a start that the sandbox may be its cause, if what
 // the system or the plugin said makes that likely.
 func (c *connection) hint(err error) error {
@@ -172,17 +176,39 @@ func (c *connection) hint(err error) error {
 		return err
 	}
 	text := err.Error() + strings.Join(c.child.console.last(consoleLines), "\n")
-	for _, sign := range []string{
+	if !slices.ContainsFunc([]string{
 		"ermission denied", "peration not permitted", "EACCES", "EPERM", "refuses to execute", "ddress family not supported",
 		"No module named", "cannot open shared object", "bad system call",
-	} {
-		if !strings.Contains(text, sign) {
-			continue
-		}
-		if m := deniedPath.FindStringSubmatch(text); m != nil {
-			return fmt.Errorf("%w; perhaps for its sandbox: plugin-config: {%s: {read: [%s]}} lets it read that, write change it", err, c.child.exe.name, m[1]+m[2])
-		}
-		return fmt.Errorf("%w; perhaps for its sandbox: plugin-config.%s can list what else it may read and write, or allow it the network", err, c.child.exe.name)
+	}, func(sign string) bool { return strings.Contains(text, sign) }) {
+		return err
 	}
-	return err
+	if m := deniedPath.FindStringSubmatch(text); m != nil {
+		path := m[1] + m[2]
+		switch c.causeOf(path) {
+		case sandbox.Other:
+			return err
+		case sandbox.Unlisted:
+			return fmt.Errorf("%w; perhaps for its sandbox: plugin-config: {%q: {read: [%q]}} lets it read that, write change it", err, c.child.exe.name, path)
+		}
+	}
+	return fmt.Errorf("%w; perhaps for its sandbox: plugin-config.%s can list what else it may read and write, or allow it the network", err, c.child.exe.name)
+}
+
+// causeOf returns what keeps the plugin from a path. That is the plugin's own word:
+// it must lead nobody to give away what is the host's, and nothing is told of one
+// that cannot be shown as it is.
+func (c *connection) causeOf(path string) sandbox.Cause {
+	spec := c.child.spec
+	spec.Except = c.cfg.own()
+	cause := c.child.machine.Cause(&spec, path)
+	if cause == sandbox.Unlisted && (len(path) > hintBytes || strings.ContainsFunc(path, func(r rune) bool { return !strconv.IsPrint(r) })) {
+		return sandbox.Unclear
+	}
+	return cause
+}
+
+// own lists the files and directories of the host itself.
+func (c *Config) own() []string {
+	all := append([]string{c.RunDir, c.CacheDir, c.KeepDir, c.WorkDir, c.LockFile, c.UsersFile}, c.Private...)
+	return slices.DeleteFunc(all, func(path string) bool { return path == "" })
 }
