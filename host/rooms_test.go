@@ -43,7 +43,7 @@ var rooms = []room{
 	{path: "sdk/wire/...", may: []string{"proto/...", "sdk/ogc"}, never: []string{"host/..."}},
 	{path: "sdk/wire/program", never: []string{"host/...", "proto/..."}},
 	{path: "sdk", may: []string{"sdk/ogc", "sdk/schema/decode", "sdk/schema/derive", "sdk/wire"}, never: []string{"host/..."}},
-	{path: "sdk/manifest/...", may: []string{"sdk", "sdk/ogc", "sdk/wire"}, never: []string{"host/..."}},
+	{path: "sdk/manifest/...", may: []string{"sdk", "sdk/ogc", "sdk/wire", "sdk/wire/program"}, never: []string{"host/..."}},
 	{path: "sdk/sdktest/...", may: []string{"sdk", "sdk/sdktest/check", "sdk/wire"}, never: []string{"host/..."}},
 	{
 		path: "sdk/sdktest/check/...", may: []string{"sdk", "sdk/ogc", "sdk/schema/...", "sdk/wire", "sdk/wire/program", "proto/processv1"},

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"geomill/sdk/ogc"
-	"geomill/sdk/schema"
-	"geomill/sdk/schema/decode"
 	"geomill/sdk/wire"
 )
 
@@ -49,59 +47,5 @@ func TestFilePassedThroughIsHandedOverOnceAndNeverRead(t *testing.T) {
 	}
 	if text, err := os.ReadFile(b); err != nil || string(text) != "this is not JSON" {
 		t.Errorf("the copy is %q, %v", text, err)
-	}
-}
-
-func TestInputsAreCheckedAsByAHost(t *testing.T) {
-	t.Parallel()
-	two, any := ogc.Occurs(2), ogc.Unbounded
-	p := Raw(ogc.Process{ProcessSummary: ogc.ProcessSummary{ID: "p"},
-		Inputs: map[string]ogc.Input{
-			"two":   {Schema: json.RawMessage(`{"type":"integer"}`), MinOccurs: new(int), MaxOccurs: &two},
-			"any":   {Schema: json.RawMessage(`{"minimum":1}`), MinOccurs: new(int), MaxOccurs: &any},
-			"bytes": {Schema: json.RawMessage(`{"type":"string","contentEncoding":"base64"}`), MinOccurs: new(int)},
-		},
-		Outputs: map[string]ogc.Output{"a": {}}}, func(*Job, map[string]Value) (map[string]Value, error) { return nil, nil })
-	h, err := NewHandler(Plugin{Name: "p", Version: "1"}, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bySchema := func(text, value json.RawMessage) ([]ogc.Fault, error) {
-		s, err := schema.Compile(text)
-		if err != nil {
-			return nil, err
-		}
-		v, err := decode.JSON(value)
-		if err != nil {
-			return nil, err
-		}
-		var faults []ogc.Fault
-		for _, f := range s.Validate(v) {
-			faults = append(faults, ogc.Fault{Pointer: f.Pointer, Message: f.Message})
-		}
-		return faults, nil
-	}
-	tests := []struct{ inputs, want string }{
-		{`{"two":[1,2],"any":[1,2,3],"bytes":"AQI="}`, ""},
-		{`{"two":[1,2,3]}`, "two has 3 values; 0 to 2 are allowed"},
-		{`{"two":1}`, "two must be an array of its values"},
-		{`{"any":[1,0]}`, "any/1 must be at least 1"},
-		{`{"bytes":"A"}`, "bytes is not base64"},
-		{`{"none":1}`, "none is not an input of process p"},
-	}
-	for _, tt := range tests {
-		var given map[string]json.RawMessage
-		if err := json.Unmarshal([]byte(tt.inputs), &given); err != nil {
-			t.Fatal(err)
-		}
-		values, err := h.Inputs(bySchema, "p", given)
-		switch {
-		case err == nil && tt.want == "":
-			if string(values.Get("bytes").Data) != "\x01\x02" {
-				t.Errorf("bytes are %v", values.Get("bytes"))
-			}
-		case err == nil || err.Error() != tt.want:
-			t.Errorf("%s: error %v, want %q", tt.inputs, err, tt.want)
-		}
 	}
 }

@@ -33,6 +33,9 @@ func serveHost(h *Handler) error {
 	if err := watchLifeline(os.Stderr); err != nil {
 		return err
 	}
+	if err := os.Unsetenv(wire.CookieKey); err != nil { // what jobs start is started by no host
+		return fmt.Errorf("take the cookie out of the environment: %w", err)
+	}
 	slog.SetDefault(slog.New(hostLog(os.Stderr)))
 	server := wire.NewServer(&steady{Handler: h})
 	if err := detach(server); err != nil {

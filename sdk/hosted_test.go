@@ -54,6 +54,10 @@ func TestMain(m *testing.M) {
 			job.Progress(1, fmt.Sprint(c.Process.Pid))
 			return done{}, c.Wait()
 		}),
+		sdk.New(sdk.Info{ID: "alone"}, func(job *sdk.Job, _ none) (done, error) {
+			variables, err := job.Command("env").Output()
+			return done{!strings.Contains(string(variables), wire.CookieKey)}, err
+		}),
 		sdk.New(sdk.Info{ID: "upper"}, upper),
 		sdk.New(sdk.Info{ID: "print"}, func(job *sdk.Job, _ none) (done, error) {
 			fmt.Println("to standard output")
@@ -152,7 +156,7 @@ func TestServesAHost(t *testing.T) {
 		t.Errorf("info %+v, %v", info, err)
 	}
 	list, err := i.client.Processes(t.Context())
-	if err != nil || len(list) != 4 {
+	if err != nil || len(list) != 5 {
 		t.Errorf("processes %v, %v", list, err)
 	}
 	if p, err := i.client.Configure(t.Context(), []byte(`{"a":1}`), wire.Limits{}); err != nil || len(p) != 1 {
@@ -171,6 +175,14 @@ func TestServesAHost(t *testing.T) {
 	var p *wire.Problem
 	if _, err := i.run(t, "nothing", events{}); !errors.As(err, &p) || p.Kind != wire.NoSuchProcess {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestAProgramThatAJobStartsIsStartedByNoHost(t *testing.T) {
+	t.Parallel()
+	outputs, err := launch(t).run(t, "alone", events{})
+	if err != nil || string(outputs.Get("done").JSON) != "true" {
+		t.Errorf("outputs %v, %v", outputs, err)
 	}
 }
 

@@ -1,8 +1,6 @@
 package manifest
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +15,7 @@ import (
 
 	"geomill/sdk"
 	"geomill/sdk/wire"
+	"geomill/sdk/wire/program"
 )
 
 // place is where commands with a slash in their names are.
@@ -98,7 +97,7 @@ func (at place) find(first argument) (string, *opened, error) {
 func (at place) beside(name, path string) (*opened, error) {
 	t, ok := at.tools[filepath.Base(name)]
 	if ok && filepath.Dir(path) == filepath.Clean(at.dir) {
-		return t, wrongProgram(path, io.NewSectionReader(t.file, 0, t.size))
+		return t, unfit(path, t.file)
 	}
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("command: there is no program %s beside the manifest: put it there, executable, or mend the name", name)
@@ -113,45 +112,16 @@ func executable(path string) error {
 		return fmt.Errorf("command: %s cannot be read: %w", path, errors.Unwrap(err))
 	}
 	defer f.Close()
-	return wrongProgram(path, f)
+	return unfit(path, f)
 }
 
-// wrongProgram says why a program cannot be executed, as far as its beginning
-// tells.
-func wrongProgram(path string, content io.Reader) error {
-	head, err := bufio.NewReader(content).Peek(firstLine)
-	if err != nil && err != io.EOF {
-		return fmt.Errorf("command: read %s: %w", path, err)
-	}
-	line, script := bytes.CutPrefix(head, []byte("#!"))
-	if !script {
-		if bytes.HasPrefix(head, []byte("\x7fELF")) {
-			return nil
-		}
-		return fmt.Errorf("command: %s is neither a program of this system nor a script: begin it with #! and its interpreter", path)
-	}
-	line, _, _ = bytes.Cut(line, []byte("\n"))
-	if bytes.HasSuffix(line, []byte("\r")) {
-		return fmt.Errorf("command: %s has the line ends of Windows: convert it (dos2unix)", path)
-	}
-	words := strings.Fields(string(line))
-	if len(words) == 0 {
-		return fmt.Errorf("command: %s names no interpreter after its #!: write one there", path)
-	}
-	if words = append(words, ""); filepath.Base(words[0]) == "env" && words[1] != "" && !strings.HasPrefix(words[1], "-") && !strings.Contains(words[1], "=") {
-		if _, err := exec.LookPath(words[1]); err != nil {
-			return fmt.Errorf("command: the interpreter %s of %s is not in PATH (%s): install it, or name its whole path in the first line",
-				words[1], path, os.Getenv("PATH"))
-		}
-	}
-	if _, err := os.Stat(words[0]); err != nil {
-		return fmt.Errorf("command: the interpreter %s of %s does not exist: install it, or name another in its first line", words[0], path)
+// unfit says why a program cannot be executed, as far as its file tells.
+func unfit(path string, f *os.File) error {
+	if reason := program.Look(f).Unfit(); reason != "" {
+		return fmt.Errorf("command: %s: %s", path, reason)
 	}
 	return nil
 }
-
-// firstLine is how much of a script the system looks at, in bytes.
-const firstLine = 256
 
 // start makes the command of a job.
 func (p *process) start(job *sdk.Job, args []string) (*exec.Cmd, error) {

@@ -44,7 +44,7 @@ func badPlugins(t *testing.T) map[string]badPlugin {
 		"archive":        {content: []byte("PK\x03\x04 and so on"), want: "is an archive, not a program: unpack it, and put the program that is in it here"},
 		"windows":        {content: []byte("MZ\x90\x00 and so on"), want: foreign("Windows")},
 		"macos":          {content: []byte("\xcf\xfa\xed\xfe and so on"), want: foreign("macOS")},
-		"mips":           {content: []byte("\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 11) + "\x08\x00" + strings.Repeat("\x00", 50)), want: foreign("linux/EM_MIPS")},
+		"mips":           {content: []byte("\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 11) + "\x08\x00" + strings.Repeat("\x00", 50)), want: foreign("linux/mips64le")},
 		"line-ends":      {content: []byte("#!/bin/sh\r\necho\r\n"), want: "its first line ends with a carriage return, .*: convert its line ends \\(dos2unix\\)"},
 		"env-line-ends":  {content: []byte("#!/usr/bin/env sh\r\necho\r\n"), want: "its first line ends with a carriage return, .*: convert its line ends \\(dos2unix\\)"},
 		"no-interpreter": {content: []byte("#!/nowhere/python3\n"), want: "its interpreter /nowhere/python3 does not exist: install it, or name another in the first line"},

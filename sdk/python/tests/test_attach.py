@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +38,12 @@ PLUGIN = """
             os._exit(signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
         return os.waitpid(child, 0)[1] == 0
 
-    serve(alone, forks, name="attached", version="1.0.0")
+    @process
+    def waits() -> str:
+        time.sleep(3600)  # and listens to nobody
+        return ""
+
+    serve(alone, forks, waits, name="attached", version="1.0.0")
     """
 
 
@@ -92,3 +98,38 @@ def test_a_process_that_is_forked_ends_when_it_is_told(address: str, tmp_path: p
         info(channel)
         directory = str(tmp_path / "job")
         assert _follow(channel, _start("forks", directory, {}, None), directory, None, PATIENCE).outputs == {"result": True}
+
+
+HOST = """
+    import sys, threading
+    import grpc
+    from geomill._codec import encode
+
+    def requests():
+        yield encode((1, encode((1, "a"), (2, encode((1, "waits"))))))
+        threading.Event().wait()
+
+    with grpc.insecure_channel(sys.argv[1]) as channel:
+        channel.unary_unary("/geomill.process.v1.ControlService/GetInfo")(b"")
+        for _ in channel.stream_stream("/geomill.process.v1.ProcessService/Session")(requests()):
+            print("attached", flush=True)
+    """
+
+
+def test_a_host_that_was_killed_makes_room_for_the_next(address: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "host.py"
+    path.write_text(textwrap.dedent(HOST))
+    for _ in range(2):
+        with subprocess.Popen([sys.executable, str(path), address], stdout=subprocess.PIPE, text=True) as host:
+            try:
+                assert host.stdout is not None and host.stdout.readline() == "attached\n"
+            finally:
+                host.kill()
+        end = time.monotonic() + PATIENCE
+        while True:
+            with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+                try:
+                    info(channel)
+                    break
+                except grpc.RpcError:
+                    assert time.monotonic() < end, "the host that is gone is still attached"

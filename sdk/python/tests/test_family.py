@@ -9,11 +9,14 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from typing import Any
 
+import grpc
 import pytest
 from geomill import Job, process, serve
+from geomill._server import COOKIE, COOKIE_NAME, EXIT_UNFIT
 from geomill._session import _allowance
-from geomill.testing import run
+from geomill.testing import _follow, _start, run
 
 PATIENCE = 60.0  # seconds; only a hang takes longer
 
@@ -160,3 +163,72 @@ def test_what_is_no_process_is_not_served() -> None:
         serve(one, one, name="a", version="1.0.0")
     with pytest.raises(ValueError, match="no processes: call serve"):
         serve(name="a", version="1.0.0")
+
+
+HOSTED = {**os.environ, COOKIE_NAME: COOKIE}
+
+
+def ended(path: pathlib.Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, **options)
+
+
+@pytest.mark.parametrize("end, status", [("", 0), ("sys.exit(3)", 3), ("sys.exit('no')", 1), ("1 / 0", 1)])
+def test_a_program_that_no_host_started_keeps_its_exit_status(tmp_path: pathlib.Path, end: str, status: int) -> None:
+    done = ended(program(tmp_path, f"""
+        import sys
+        import geomill
+        {end}
+        """))
+    assert done.returncode == status
+    assert "serve" not in done.stderr
+
+
+def test_a_program_that_serves_nothing_tells_its_host() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import geomill; print('said')"], env=HOSTED, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == EXIT_UNFIT
+    assert done.stdout == "said\n"  # though it was still to be written
+    assert done.stderr == "it ended without serving anything: call serve(...) last\n"
+
+
+@pytest.mark.parametrize("close", ["sys.stdout.close()", "sys.stderr.close()", "sys.stdout = sys.stderr = None"])
+def test_a_program_without_streams_that_serves_nothing_has_the_same_status(tmp_path: pathlib.Path, close: str) -> None:
+    done = ended(program(tmp_path, f"""
+        import sys
+        import geomill
+        {close}
+        """), env=HOSTED)
+    assert done.returncode == EXIT_UNFIT, done.stderr
+
+
+def test_an_exception_before_serve_is_told_alone(tmp_path: pathlib.Path) -> None:
+    done = ended(program(tmp_path, """
+        import geomill
+        1 / 0
+        """), env=HOSTED)
+    assert done.returncode == 1
+    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_a_program_that_a_job_starts_is_started_by_no_host(tmp_path: pathlib.Path) -> None:
+    path = program(tmp_path, """
+        import subprocess, sys
+        from geomill import process, serve
+
+        @process
+        def status() -> int:
+            return subprocess.run([sys.executable, "-c", "import geomill, sys; sys.exit(3)"]).returncode
+
+        serve(status, name="starts", version="1.0.0")
+        """)
+    environment = {**HOSTED, "PLUGIN_UNIX_SOCKET_DIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, str(path)], env=environment, stdout=subprocess.PIPE, text=True) as plugin:
+        try:
+            assert plugin.stdout is not None
+            with grpc.insecure_channel("unix:" + plugin.stdout.readline().split("|")[3]) as channel:
+                directory = str(tmp_path / "job")
+                done = _follow(channel, _start("status", directory, {}, None), directory, None, PATIENCE)
+                assert done.outputs == {"result": 3}
+        finally:
+            plugin.kill()

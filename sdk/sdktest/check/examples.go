@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"geomill/proto/processv1"
-	"geomill/sdk/schema"
-	"geomill/sdk/schema/decode"
 )
 
 // How many examples of the inputs of one process are tried, and how long a job with
@@ -83,19 +81,18 @@ func ownExamples(text json.RawMessage) ([]json.RawMessage, error) {
 		Default  json.RawMessage   `json:"default"`
 		Examples []json.RawMessage `json:"examples"`
 	}
-	compiled, err := schema.Compile(text)
-	if err != nil || json.Unmarshal(text, &o) != nil {
-		return nil, err // such as the schema true, which has none
+	if json.Unmarshal(text, &o) != nil {
+		return nil, nil // such as the schema true, which has none
 	}
 	if o.Default != nil {
 		o.Examples = append(o.Examples, o.Default)
 	}
 	for _, example := range o.Examples {
-		v, err := decode.JSON(example)
+		faults, err := Schema(text, example)
 		if err != nil {
-			return nil, fmt.Errorf("example %.60s: %w", example, err)
+			return nil, err
 		}
-		if faults := compiled.Validate(v); len(faults) > 0 {
+		if len(faults) > 0 {
 			return nil, fmt.Errorf("example %.60s is wrong by its own schema: %s", example, faults[0].Message)
 		}
 	}

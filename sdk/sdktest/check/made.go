@@ -9,9 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"geomill/sdk/schema"
-	"geomill/sdk/schema/decode"
 )
 
 // errNotMade says that no value was found that a schema accepts.
@@ -23,10 +20,6 @@ const maxNesting = 8
 // made returns a value that a schema accepts: what it gives as a default or an
 // example, or the simplest that its keywords ask for.
 func made(text json.RawMessage) (json.RawMessage, error) {
-	compiled, err := schema.Compile(text)
-	if err != nil {
-		return nil, err
-	}
 	var root any
 	if err := json.Unmarshal(text, &root); err != nil {
 		return nil, err
@@ -37,7 +30,11 @@ func made(text json.RawMessage) (json.RawMessage, error) {
 		if err != nil {
 			continue
 		}
-		if decoded, err := decode.JSON(b); err == nil && len(compiled.Validate(decoded)) == 0 {
+		faults, err := Schema(text, b)
+		if err != nil {
+			return nil, err
+		}
+		if len(faults) == 0 {
 			return b, nil
 		}
 	}

@@ -7,9 +7,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-
-	"geomill/sdk/schema"
-	"geomill/sdk/schema/decode"
 )
 
 func TestValuesAreMadeOfSchemas(t *testing.T) {
@@ -49,12 +46,7 @@ func TestValuesAreMadeOfSchemas(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		s, err := schema.Compile(json.RawMessage(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := decode.JSON(value)
-		if faults := s.Validate(v); err != nil || len(faults) > 0 {
+		if faults, err := Schema(json.RawMessage(text), value); err != nil || len(faults) > 0 {
 			t.Errorf("%s: %s: %v %v", name, value, err, faults)
 		}
 	}

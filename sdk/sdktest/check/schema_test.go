@@ -39,6 +39,8 @@ func TestDefaultsAreAcceptedByTheirSchemas(t *testing.T) {
 		`{"properties":{"a":{"default":{},"required":["b"]}}}`:                                  "/a: its default/b is required",
 		`{"properties":{"a":{"$ref":"#/$defs/n","default":0}},"$defs":{"n":{"minimum":1}}}`:     "/a: its default must be at least 1",
 		`{"properties":{"a":{"$ref":"#/$defs/n","default":2}},"$defs":{"n":{"minimum":1}}}`:     "",
+		`{"properties":{"a":{"type":"integer"},"b":{"$ref":"#/properties/a","default":1}}}`:     "",
+		`{"properties":{"a":{"$ref":"#/definitions/n","default":2}},"definitions":{"n":{}}}`:    "",
 		`{"type":"object","default":{"a":1},"properties":{"a":{"type":"string"}}}`:              ": its default/a must be a string, not a number",
 	} {
 		err := check.Defaults(json.RawMessage(schema))

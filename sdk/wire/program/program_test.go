@@ -132,5 +132,6 @@ func FuzzHeaders(f *testing.F) {
 			}
 		}
 		file.Ended("")
+		file.Unfit()
 	})
 }

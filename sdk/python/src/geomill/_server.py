@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import concurrent.futures
+import contextlib
 import json
 import logging
 import os
@@ -170,6 +171,7 @@ def _host(plugin: Plugin) -> None:
     if fd := os.environ.get("GEOMILL_LIFELINE_FD"):
         watch_lifeline(int(fd))
     at_fork(plugin.jobs.forked)
+    del os.environ[COOKIE_NAME]  # what jobs start is started by no host
 
     offered = {int(v) for v in os.environ.get("PLUGIN_PROTOCOL_VERSIONS", "1").split(",")}
     version = max(offered & PROTOCOL_VERSIONS, default=max(PROTOCOL_VERSIONS))  # the host refuses the latter
@@ -190,6 +192,11 @@ def _host(plugin: Plugin) -> None:
     os._exit(0)  # threads of jobs that do not listen would hold up the end
 
 
+def _hosted() -> bool:
+    """Whether a host started this program, rather than a person or another program."""
+    return os.environ.get(COOKIE_NAME) == COOKIE
+
+
 def cannot_serve(*faults: str) -> NoReturn:
     """Ends a program that cannot be served as it is, and tells the operator why.
 
@@ -197,7 +204,7 @@ def cannot_serve(*faults: str) -> NoReturn:
     """
     global _spoken
     _spoken = True
-    if os.environ.get(COOKIE_NAME) != COOKIE:
+    if not _hosted():
         sys.exit("\n".join(faults))
     print(*faults, sep="\n", file=sys.stderr)
     sys.exit(EXIT_UNFIT)
@@ -215,7 +222,7 @@ def serve(*processes: Process, name: str, version: str, settings: Any = None) ->
     if is_helper():
         return
     plugin = Plugin(processes, name, version, settings)
-    if os.environ.get(COOKIE_NAME) == COOKIE:
+    if _hosted():
         _host(plugin)
         return
     if os.environ.get("GEOMILL_ATTACH"):
@@ -230,7 +237,7 @@ def serve(*processes: Process, name: str, version: str, settings: Any = None) ->
 
 def _began() -> None:
     """What there is to do in a program that a host has started as soon as it imports this package."""
-    if os.environ.get(COOKIE_NAME) != COOKIE or is_helper():
+    if not _hosted() or is_helper():
         return
     own_name()
     atexit.register(_idle, os.getpid())
@@ -239,8 +246,10 @@ def _began() -> None:
 def _idle(pid: int) -> None:
     if _spoken or hasattr(sys, "last_value") or os.getpid() != pid:
         return
-    print("it ended without serving anything: call serve(...) last", file=sys.stderr, flush=True)
-    sys.stdout.flush()
+    with contextlib.suppress(Exception):  # it may have closed its streams
+        sys.stdout.flush()
+    with contextlib.suppress(Exception):
+        print("it ended without serving anything: call serve(...) last", file=sys.stderr, flush=True)
     os._exit(EXIT_UNFIT)  # what is called at the end cannot set the status
 
 
