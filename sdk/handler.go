@@ -45,7 +45,7 @@ func NewHandler(plugin Plugin, processes ...Process) (*Handler, error) {
 		if p.description.Version == "" {
 			p.description.Version = plugin.Version
 		}
-		if err := p.check(); err != nil {
+		if err := p.complete(); err != nil {
 			wrong = append(wrong, fmt.Errorf("process %s: %w", id, err))
 		}
 		if _, twice := byID[id]; twice {

@@ -26,34 +26,60 @@ const (
 	ballastBytes = 16 << 20
 )
 
-// serveHost serves the plugin to the host that started this program, and
-// returns when the host has ended the connection for good. It ignores SIGINT, which
-// a terminal sends to the host and to its plugins alike.
-func serveHost(h *Handler) error {
+// serveHost serves the plugin to the host that started this program, and returns
+// the exit status when the host has ended the connection for good. It ignores
+// SIGINT, which a terminal sends to the host and to its plugins alike.
+func serveHost(plugin Plugin, processes []Process) (status int) {
+	handler := &steady{}
+	described := make(chan error, 1)
+	go func() { // meanwhile, for the host waits
+		var err error
+		handler.Handler, err = NewHandler(plugin, processes...)
+		described <- err
+	}()
+	server := wire.NewServer(handler)
+	hosted, err := listen(server)
+	if wrong := <-described; wrong != nil {
+		fmt.Fprintln(os.Stderr, wrong)
+		if err == nil {
+			hosted.Close()
+		}
+		return wire.ExitUnfit
+	}
+	if err == nil {
+		go heed(server, hosted)
+		err = hosted.Serve(os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// listen makes the socket, and what else the program needs before it serves.
+func listen(server *wire.Server) (*wire.Hosted, error) {
 	if err := watchLifeline(os.Stderr); err != nil {
-		return err
+		return nil, err
 	}
 	if err := os.Unsetenv(wire.CookieKey); err != nil { // what jobs start is started by no host
-		return fmt.Errorf("take the cookie out of the environment: %w", err)
+		return nil, fmt.Errorf("take the cookie out of the environment: %w", err)
 	}
 	slog.SetDefault(slog.New(hostLog(os.Stderr)))
-	server := wire.NewServer(&steady{Handler: h})
 	if err := detach(server); err != nil {
-		return err
+		return nil, err
 	}
-	hosted, err := wire.Listen(server)
-	if err != nil {
-		return err
-	}
+	return wire.Listen(server)
+}
+
+// heed ends the program after a SIGTERM.
+func heed(server *wire.Server, hosted *wire.Hosted) {
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM)
-	go func() {
-		<-terminate
-		terminateJobs(server, hosted)
-		os.Exit(exitOK)
-	}()
-	return hosted.Serve(os.Stdout)
+	<-terminate
+	terminateJobs(server, hosted)
+	os.Exit(exitOK)
 }
 
 // steady is a handler with the ballast, which comes with its second job: it starts a
@@ -112,6 +138,9 @@ func watchLifeline(stderr io.Writer) error {
 		return fmt.Errorf("%s=%d: %w", wire.LifelineFD, fd, err)
 	}
 	syscall.CloseOnExec(fd)
+	if err := syscall.SetNonblock(fd, true); err != nil { // else the wait would hold a thread
+		return fmt.Errorf("%s=%d: %w", wire.LifelineFD, fd, err)
+	}
 	lifeline := os.NewFile(uintptr(fd), "lifeline")
 	go func() {
 		_, _ = io.Copy(io.Discard, lifeline) // any end will do

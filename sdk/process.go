@@ -80,7 +80,7 @@ type Process struct {
 	policy      Policy
 	run         func(*Job, wire.Values) (wire.Values, error)
 	encode      func(output string, v any) (Value, error)
-	err         error // what is wrong with it
+	derive      func(*Process) error // completes it from its types; nil: it is complete
 }
 
 // New makes a process of a function. I and O are structs: each field of I is
@@ -92,17 +92,22 @@ type Process struct {
 //
 // What is wrong with the types is reported when the plugin starts.
 func New[I, O any](info Info, f func(*Job, I) (O, error)) Process {
-	in, inErr := fieldsOf(reflect.TypeFor[I]())
-	out, outErr := fieldsOf(reflect.TypeFor[O]())
-	p := Process{
-		description: info.describe(),
-		policy:      info.Policy,
-		err:         errors.Join(wrap("inputs", inErr), wrap("outputs", outErr)),
-	}
-	p.description.Inputs = inputDescriptions(in)
-	p.description.Outputs = outputDescriptions(out)
-	p.encode = encodeTyped(out)
-	p.run = func(job *Job, values wire.Values) (wire.Values, error) {
+	return Process{description: info.describe(), policy: info.Policy, derive: func(p *Process) error {
+		in, inErr := fieldsOf(reflect.TypeFor[I]())
+		out, outErr := fieldsOf(reflect.TypeFor[O]())
+		if inErr != nil || outErr != nil {
+			return errors.Join(wrap("inputs", inErr), wrap("outputs", outErr))
+		}
+		p.description.Inputs = inputDescriptions(in)
+		p.description.Outputs = outputDescriptions(out)
+		p.encode = encodeTyped(out)
+		p.run = runTyped(in, out, f)
+		return nil
+	}}
+}
+
+func runTyped[I, O any](in, out []field, f func(*Job, I) (O, error)) func(*Job, wire.Values) (wire.Values, error) {
+	return func(job *Job, values wire.Values) (wire.Values, error) {
 		var inputs I
 		if err := decodeInputs(job, in, values, reflect.ValueOf(&inputs).Elem()); err != nil {
 			return nil, err
@@ -113,7 +118,6 @@ func New[I, O any](info Info, f func(*Job, I) (O, error)) Process {
 		}
 		return encodeOutputs(job, out, reflect.ValueOf(&outputs).Elem())
 	}
-	return p
 }
 
 // Raw makes a process whose description is not known until the program runs,
@@ -180,11 +184,14 @@ func jobControl(options []ogc.JobControlOption) []ogc.JobControlOption {
 	return slices.Clone(options)
 }
 
-// check reports why the process cannot be served.
-func (p Process) check() error {
+// complete makes the process ready to be served, or reports why it cannot be.
+func (p *Process) complete() error {
+	if p.derive != nil {
+		if err := p.derive(p); err != nil {
+			return err
+		}
+	}
 	switch {
-	case p.err != nil:
-		return p.err
 	case p.run == nil:
 		return errors.New("has no function; make processes with New or Raw")
 	case p.description.ID == "":

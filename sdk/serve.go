@@ -14,21 +14,13 @@ import (
 // program is a command: describe, run, version, help; with GEOMILL_ATTACH=1 in its
 // environment it waits for geomill run --attach, so that a debugger can own it.
 func Serve(plugin Plugin, processes ...Process) {
-	h, err := NewHandler(plugin, processes...)
-	if err != nil && wire.Started() {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(wire.ExitUnfit)
+	if wire.Started() {
+		os.Exit(serveHost(plugin, processes))
 	}
+	h, err := NewHandler(plugin, processes...)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "plugin %s cannot be served:\n%v\n", plugin.Name, err)
 		os.Exit(exitFailed)
-	}
-	if wire.Started() {
-		if err := serveHost(h); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(exitFailed)
-		}
-		os.Exit(exitOK)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	if os.Getenv(attachVariable) != "" {

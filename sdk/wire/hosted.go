@@ -11,9 +11,12 @@ import (
 	"os"
 	"path/filepath"
 
+	"geomill/proto/processv1"
+
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -61,8 +64,22 @@ func (h *Hosted) Serve(out io.Writer) error {
 	if _, err := io.WriteString(out, line); err != nil {
 		return errors.Join(fmt.Errorf("write the handshake: %w", err), h.listener.Close())
 	}
+	go prepare() // while the host connects
 	return h.grpc.Serve(h.listener)
 }
+
+// prepare has protobuf look at the types of messages that every start exchanges, and
+// every job, which it does once for each and takes longer than the messages do.
+func prepare() {
+	for _, m := range []proto.Message{
+		&processv1.GetInfoRequest{}, &processv1.GetInfoResponse{}, &processv1.ConfigureRequest{Limits: &processv1.Limits{}}, &processv1.ConfigureResponse{},
+	} {
+		proto.Size(m)
+	}
+}
+
+// Close closes the socket of a plugin that does not serve after all.
+func (h *Hosted) Close() error { return h.listener.Close() }
 
 // Stop takes no more calls and returns when those under way have ended.
 func (h *Hosted) Stop() { h.grpc.GracefulStop() }
