@@ -166,7 +166,7 @@ func TestStopWhilePluginsAreAdmittedLeavesNothing(t *testing.T) {
 	install(t, cfg.Dir, "gated-a", "")
 	b := begin(t, cfg)
 	eventually(t, "the start of the plugin", func() bool {
-		homes, _ := filepath.Glob(filepath.Join(cfg.RunDir, "h*", "*", "home"))
+		homes, _ := filepath.Glob(filepath.Join(cfg.RunDir, "h*", "plugin-dir*"))
 		return len(homes) == 1
 	})
 	b.stop()

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -47,7 +46,7 @@ type child struct {
 	dog     *watchdog // sees to limits
 	groups  *groups
 	group   *cgroup.Group // nil: none
-	dir     string        // private to the instance, removed with it
+	dir     string        // private to the instance, its home with its socket, removed with it
 	mark    string        // in the environment of all that it starts
 	machine *sandbox.Machine
 	spec    sandbox.Spec // what it may do
@@ -91,14 +90,10 @@ func newChild(exe *executable, c *console, env []string, mark string) *child {
 // prepare takes go-plugin's environment and the instance's private directory.
 func (c *child) prepare(pluginEnv []string, dir string) error {
 	c.dir = dir
-	home := filepath.Join(dir, "home")
-	if err := os.Mkdir(home, 0o700); err != nil {
-		return fmt.Errorf("make home of instance: %w", err)
-	}
-	if err := give(c.spec.UID, dir, home); err != nil {
+	if err := give(c.spec.UID, dir); err != nil {
 		return err
 	}
-	env := []string{"PATH=" + searchPath, "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home}
+	env := []string{"PATH=" + searchPath, "LANG=C.UTF-8", "HOME=" + dir, "TMPDIR=" + dir}
 	env = append(env, c.env...)
 	env = append(env, pluginEnv...)
 	env = append(env, wire.InstanceMark+"="+c.mark)
@@ -114,7 +109,7 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 		Path:        "/proc/self/fd/" + strconv.Itoa(executableFD),
 		Args:        []string{c.exe.path},
 		Env:         env,
-		Dir:         home,
+		Dir:         dir,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: c.detached == "", Setsid: c.detached != ""},
 	}
 	if b := c.exe.bundle; b != nil {

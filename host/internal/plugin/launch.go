@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -92,15 +93,13 @@ func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*conne
 	if err != nil {
 		return nil, err
 	}
-	work, err := l.newWorkDir(number, uid, log)
-	if err != nil {
-		return nil, err
-	}
-	c := &connection{cfg: l.cfg, options: o, log: log, work: work, number: number, ledger: l.ledgers.of(exe.name)}
+	newWork := sync.OnceValues(func() (*workDir, error) { return l.newWorkDir(number, uid, log) })
+	go newWork() // disks may be slow, and go-plugin makes a directory too
+	c := &connection{cfg: l.cfg, options: o, log: log, number: number, ledger: l.ledgers.of(exe.name)}
 	c.child = newChild(exe, &console{log: log}, append(o.Limits.environment(), l.cfg.Env...), l.runDir+"/"+strconv.FormatInt(number, 10))
 	c.child.program = l.program
 	c.child.limits, c.child.dog, c.child.groups = o.Limits, l.dog, l.groups
-	c.child.machine, c.child.spec = l.machine, l.spec(exe, o, work)
+	c.child.machine = l.machine
 	stdout, stderr := c.child.console.stream("stdout"), c.child.console.stream("stderr")
 	stdout.synced, stderr.synced = true, true
 	c.synced = []*stream{stdout, stderr}
@@ -117,6 +116,10 @@ func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*conne
 		SkipHostEnv:      true,
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: l.runDir},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
+			if c.work, err = newWork(); err != nil {
+				return nil, err
+			}
+			c.child.spec = l.spec(exe, o, c.work)
 			return c.child, c.child.prepare(spec.Env, dir)
 		},
 	})
@@ -126,6 +129,7 @@ func (l *launcher) dial(ctx context.Context, exe *executable, o Options) (*conne
 			err = x
 		}
 		c.enter(StateCrashed, err)
+		c.work, _ = newWork()
 		c.kill()
 		exe.installed.Store(nil) // perhaps its interpreter is another by now
 		return nil, c.hint(err)
