@@ -202,6 +202,23 @@ def test_a_program_without_streams_that_serves_nothing_has_the_same_status(tmp_p
     assert done.returncode == EXIT_UNFIT, done.stderr
 
 
+def test_a_program_without_its_packages_tells_its_host(tmp_path: pathlib.Path) -> None:
+    done = ended(program(tmp_path, """
+        import sys
+        sys.modules["grpc"] = None
+        from geomill import process, serve
+
+        @process
+        def one() -> int:
+            return 1
+
+        serve(one, name="one", version="1.0.0")
+        """), env=HOSTED)
+    assert done.returncode == EXIT_UNFIT
+    assert "has no usable package grpcio" in done.stderr
+    assert done.stderr.count("\n") == 1  # all of it is in the host's list
+
+
 def test_an_exception_before_serve_is_told_alone(tmp_path: pathlib.Path) -> None:
     done = ended(program(tmp_path, """
         import geomill

@@ -171,7 +171,6 @@ def _host(plugin: Plugin) -> None:
     if fd := os.environ.get("GEOMILL_LIFELINE_FD"):
         watch_lifeline(int(fd))
     at_fork(plugin.jobs.forked)
-    del os.environ[COOKIE_NAME]  # what jobs start is started by no host
 
     offered = {int(v) for v in os.environ.get("PLUGIN_PROTOCOL_VERSIONS", "1").split(",")}
     version = max(offered & PROTOCOL_VERSIONS, default=max(PROTOCOL_VERSIONS))  # the host refuses the latter
@@ -180,6 +179,7 @@ def _host(plugin: Plugin) -> None:
     server = new_server(plugin)
     server.add_insecure_port("unix:" + path)
     server.start()
+    del os.environ[COOKIE_NAME]  # what jobs start is started by no host
     os.write(stdout, f"1|{version}|unix|{path}|grpc|\n".encode())
     os.close(stdout)
 
