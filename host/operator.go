@@ -61,6 +61,9 @@ func (o operator) Inspect(file string) (Plugin, error) {
 	}
 	p := o.pluginOf(s)
 	p.UID, p.TrustPolicy, p.Settings = s.UID, string(o.plugins.TrustPolicy(file)), s.Settings
+	for _, f := range s.Files {
+		p.Files = append(p.Files, admin.File(f))
+	}
 	for _, one := range o.plugins.Pins(file) {
 		p.Pins = append(p.Pins, pinOf(one))
 	}

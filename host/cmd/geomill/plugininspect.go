@@ -97,6 +97,12 @@ func printTables(w *sheet, p host.Plugin, now time.Time) {
 			w.row(one.ID, one.Version, one.Isolation, limit(one.Slots > 0, one.Slots), limit(one.TimeoutSeconds > 0, seconds(one.TimeoutSeconds)), offer)
 		}
 	}
+	if len(p.Files) > 0 {
+		w.table("FILE", "SHA-256")
+		for _, f := range p.Files {
+			w.row(f.Name, f.Hash)
+		}
+	}
 	if len(p.Instances) > 0 {
 		w.table("PID", "STATE", "SINCE", "JOBS", "MEMORY", "CPU")
 		for _, in := range p.Instances {

@@ -48,6 +48,7 @@ type Plugin struct {
 
 	// What follows is told by Inspect only.
 
+	Files       []File          `json:"files,omitempty"` // a manifest and its tools; their list has Hash
 	TrustPolicy string          `json:"trustPolicy,omitempty"`
 	UID         int             `json:"uid,omitempty"`      // of its own; 0: it runs as the host's user
 	Pins        []Pin           `json:"pins,omitempty"`     // accepted contents, the last accepted last
@@ -63,6 +64,12 @@ type Version struct {
 	Version string    `json:"version"`
 	Hash    string    `json:"hash"` // SHA-256
 	Since   time.Time `json:"since,omitzero"`
+}
+
+// File is one of several that are the content of a plugin.
+type File struct {
+	Name string `json:"name"`
+	Hash string `json:"hash"` // SHA-256
 }
 
 // Pin is a content of a plugin that was accepted.

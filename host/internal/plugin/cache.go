@@ -122,11 +122,11 @@ func (c *cache) knows(seen candidate) bool {
 		return false
 	}
 	if seen.manifest {
-		b := &bundle{base: filepath.Base(seen.path)}
+		files := []File{{filepath.Base(seen.path), hash}}
 		for _, t := range seen.tools {
-			b.tools = append(b.tools, &executable{path: t.path, content: c.hash(t.path, t.id)})
+			files = append(files, File{filepath.Base(t.path), c.hash(t.path, t.id)})
 		}
-		hash = b.sum(hash)
+		hash = sum(files)
 	}
 	_, ok := c.describe(hash)
 	return ok

@@ -42,6 +42,7 @@ type Status struct {
 	Name    string // as the plugin calls itself; empty if it never said
 	Version string
 	Hash    string // SHA-256, hexadecimal
+	Files   []File // those whose list has Hash: a manifest and its tools; else empty
 	State   State
 	Since   time.Time
 	// Reason says why the newest content of the file is not served, or what
@@ -68,6 +69,12 @@ type Status struct {
 	History  []Transition // the last ones, oldest first
 	Previous *Previous    // what a rollback would go back to; nil: there is nothing
 	UID      int          // the user of its own that it runs as; 0: it has none
+}
+
+// File is one of several that are the content of a plugin.
+type File struct {
+	Name string
+	Hash string // SHA-256, hexadecimal
 }
 
 // ProcessStatus is one process that a plugin declares.
@@ -134,6 +141,7 @@ func (e *entry) status(l *ledger) Status {
 
 func (v *version) describe(s *Status) {
 	s.Name, s.Version, s.Hash = v.description.Info.Name, v.description.Info.Version, v.exe.hash
+	s.Files = v.exe.files()
 	s.SettingsSchema, s.Settings = v.description.Info.SettingsSchema, v.sup.options.settled.Shown()
 	for _, o := range v.offers {
 		p := ProcessStatus{ID: o.process.ID, Version: o.process.Version, Policy: o.process.Policy}

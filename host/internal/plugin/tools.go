@@ -154,16 +154,27 @@ func (e *executable) gather(c candidate, uid int, hashOf func(string, identity) 
 		}
 		e.bundle.tools = append(e.bundle.tools, opened)
 	}
-	e.hash = e.bundle.sum(e.content)
+	e.hash = sum(e.files())
 	return nil
 }
 
-// sum hashes the list that sha256sum makes of the files.
-func (b *bundle) sum(manifest string) string {
+// files lists the manifest and its tools; without a manifest, nothing.
+func (e *executable) files() []File {
+	if e.bundle == nil {
+		return nil
+	}
+	list := []File{{e.bundle.base, e.content}}
+	for _, t := range e.bundle.tools {
+		list = append(list, File{filepath.Base(t.path), t.content})
+	}
+	return list
+}
+
+// sum hashes the list that sha256sum makes of files.
+func sum(files []File) string {
 	list := sha256.New()
-	fmt.Fprintf(list, "%s  %s\n", manifest, b.base)
-	for _, t := range b.tools {
-		fmt.Fprintf(list, "%s  %s\n", t.content, filepath.Base(t.path))
+	for _, f := range files {
+		fmt.Fprintf(list, "%s  %s\n", f.Hash, f.Name)
 	}
 	return hex.EncodeToString(list.Sum(nil))
 }
