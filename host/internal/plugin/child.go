@@ -94,6 +94,10 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 		return err
 	}
 	env := []string{"PATH=" + searchPath, "LANG=C.UTF-8", "HOME=" + dir, "TMPDIR=" + dir}
+	if c.spec.UID != 0 { // the system has no name for it, and many a library asks
+		name := "plugin-" + strconv.Itoa(c.spec.UID)
+		env = append(env, "USER="+name, "LOGNAME="+name)
+	}
 	env = append(env, c.env...)
 	env = append(env, pluginEnv...)
 	env = append(env, wire.InstanceMark+"="+c.mark)
