@@ -2,12 +2,14 @@ package sdk
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -47,7 +49,7 @@ func serveHost(plugin Plugin, processes []Process) (status int) {
 		return wire.ExitUnfit
 	}
 	if err == nil {
-		go heed(server, hosted)
+		handler.heed = func() { heed(server, hosted) }
 		err = hosted.Serve(os.Stdout)
 	}
 	if err != nil {
@@ -82,16 +84,26 @@ func heed(server *wire.Server, hosted *wire.Hosted) {
 	os.Exit(exitOK)
 }
 
-// steady is a handler with the ballast, which comes with its second job: it starts a
-// collection, which an instance with one job would wait for in vain.
+// steady is a handler that heeds signals from Configure on: before, there are
+// no jobs to end, and the host waits. The ballast comes with the second job: it starts
+// a collection, which an instance with one job would wait for in vain.
 type steady struct {
 	*Handler
+	heed    func()
+	heeds   sync.Once
 	jobs    atomic.Int64
 	ballast atomic.Pointer[[ballastBytes]byte]
 }
 
+// Configure implements wire.Handler.
+func (s *steady) Configure(ctx context.Context, settings json.RawMessage, limits wire.Limits) []wire.Problem {
+	s.heeds.Do(func() { go s.heed() })
+	return s.Handler.Configure(ctx, settings, limits)
+}
+
 // Run implements wire.Handler.
 func (s *steady) Run(ctx context.Context, start wire.Start, ev wire.Events) (wire.Values, error) {
+	s.heeds.Do(func() { go s.heed() })
 	if s.jobs.Add(1) == 2 {
 		s.ballast.Store(new([ballastBytes]byte))
 	}
