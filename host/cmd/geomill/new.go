@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"unicode"
 
 	"geomill/host/cmd/geomill/scaffold"
 )
@@ -26,6 +28,9 @@ a README. No file that is there already is touched.`
 }
 
 func (c newCmd) Run(s *streams) error {
+	if err := scaffold.CheckName(c.Name); err != nil {
+		return err // before all that only a checkout of Geomill would mend
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -49,6 +54,16 @@ func (c newCmd) Run(s *streams) error {
 	for _, name := range names {
 		fmt.Fprintln(s.out, "wrote", filepath.Join(c.Dir, name))
 	}
-	_, err = fmt.Fprintf(s.out, "try:  cd %s && make test run serve\n", c.Dir)
+	_, err = fmt.Fprintf(s.out, "try:  cd %s && make test run serve\n", shellWord(c.Dir))
 	return err
+}
+
+// shellWord is a text as a word of a command for a shell.
+func shellWord(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-", r)
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -58,11 +58,20 @@ var namePattern = regexp.MustCompile(`^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$`)
 
 const maxName = 64 // letters
 
+// CheckName returns an error that says what the name of a plugin can be, unless it
+// is one.
+func CheckName(name string) error {
+	if len(name) > maxName || !namePattern.MatchString(name) {
+		return fmt.Errorf("name %.80q: lower case letters, digits and single . _ - between them, a letter first, at most %d, please", name, maxName)
+	}
+	return nil
+}
+
 // Write writes a plugin and returns the names of its files, sorted. It changes
 // no file that is there already, and leaves nothing behind when it fails.
 func Write(ctx context.Context, o Options) ([]string, error) {
-	if len(o.Name) > maxName || !namePattern.MatchString(o.Name) {
-		return nil, fmt.Errorf("name %q: lower case letters, digits and single . _ - between them, at most %d, please", o.Name, maxName)
+	if err := CheckName(o.Name); err != nil {
+		return nil, err
 	}
 	var err error
 	for _, path := range []*string{&o.Dir, &o.SDK} {
