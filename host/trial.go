@@ -203,10 +203,11 @@ func (t Trial) inputs(service *job.Service) (map[string]job.Raw, error) {
 		return nil, err
 	}
 	texts := map[string][]string{}
+	files := map[string]bool{}
 	inputs := map[string]job.Raw{}
 	for _, in := range t.Inputs {
 		if in.ID == "" {
-			if err := readInputs(in.File, inputs); err != nil {
+			if err := readInputs(in.File, p, inputs); err != nil {
 				return nil, err
 			}
 			continue
@@ -215,7 +216,10 @@ func (t Trial) inputs(service *job.Service) (map[string]job.Raw, error) {
 		value := json.RawMessage("null")
 		switch {
 		case !known: // the service says so, with all other faults
+		case files[in.ID], in.File != "" && texts[in.ID] != nil:
+			err = errors.New("is given more than once, which only texts can be: give all its values as an array in a file of inputs, @FILE")
 		case in.File != "":
+			files[in.ID] = true
 			value, err = contentOf(in.File, d)
 		default:
 			texts[in.ID] = append(texts[in.ID], in.Text)
@@ -243,7 +247,7 @@ func contentOf(file string, d ogc.Input) (json.RawMessage, error) {
 }
 
 // readInputs adds the members of a JSON object in a file.
-func readInputs(file string, inputs map[string]job.Raw) error {
+func readInputs(file string, p *job.Process, inputs map[string]job.Raw) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("inputs: %w", err)
@@ -251,6 +255,9 @@ func readInputs(file string, inputs map[string]job.Raw) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(content, &members); err != nil || members == nil {
 		return fmt.Errorf("inputs: %s is not a JSON object of inputs", file)
+	}
+	if _, known := p.Inputs["inputs"]; members["inputs"] != nil && !known {
+		return fmt.Errorf("inputs: %s is the body of an execute request: give a file with what is in its member inputs", file)
 	}
 	for id, value := range members {
 		inputs[id] = job.Raw{Text: value}
@@ -279,7 +286,7 @@ func explained(err error) error {
 	if invalid, ok := errors.AsType[*job.InvalidError](err); ok {
 		all := []error{errors.New("the inputs are not valid")}
 		for _, f := range invalid.Faults {
-			all = append(all, fmt.Errorf("%s %s", strings.TrimPrefix(f.Pointer, "/inputs/"), f.Message))
+			all = append(all, blamed(f))
 		}
 		return errors.Join(all...)
 	}
@@ -289,9 +296,20 @@ func explained(err error) error {
 	}
 	all := []error{failed}
 	for _, f := range failed.Exception.Errors {
-		all = append(all, fmt.Errorf("%s%s %s", f.Input, f.Pointer, f.Message))
+		if !strings.Contains(failed.Error(), f.Message) { // most plugins say all in one sentence, too
+			all = append(all, blamed(f))
+		}
 	}
 	return errors.Join(all...)
+}
+
+// blamed says what is wrong with an input, or with a place within it.
+func blamed(f ogc.Fault) error {
+	place := strings.TrimPrefix(f.Pointer, "/inputs/")
+	if place == "" {
+		place = f.Input
+	}
+	return errors.New(strings.TrimSpace(place + " " + f.Message))
 }
 
 // only is a catalog whose processes are run within the request, whatever they say.

@@ -91,7 +91,7 @@ func (in *intake) check(ctx context.Context, raw map[string]Raw) (map[string]Val
 	}
 	for _, id := range slices.Sorted(maps.Keys(raw)) {
 		if _, ok := in.process.Inputs[id]; !ok {
-			in.fault(id, "/inputs/"+escape(id), "no such input; the process has "+list(in.process.Inputs))
+			in.fault(id, "/inputs/"+escape(id), "is no input of the process, which has "+list(in.process.Inputs))
 		}
 	}
 	return values, nil
