@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,17 @@ import (
 // that listens on a socket. The host starts it like any other.
 func attachScript(program, socket string) []byte {
 	return fmt.Appendf(nil, "#!%s attached\n%s\n", program, socket)
+}
+
+// listens returns an error, with what to do, unless somebody listens on the socket
+// of a plugin.
+func listens(ctx context.Context, socket string) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return fmt.Errorf("nothing listens there: %w; start the plugin with GEOMILL_ATTACH=1 and take the socket that it prints", err)
+	}
+	return conn.Close()
 }
 
 // Attached is what that plugin does: it passes the connection of its host on to the

@@ -86,6 +86,11 @@ func Try(ctx context.Context, c Config, t Trial, log *slog.Logger) (err error) {
 			return o
 		},
 	}
+	if t.Attach != "" {
+		if err := listens(ctx, t.Attach); err != nil {
+			return err
+		}
+	}
 	file, err := t.place(&config)
 	if err != nil {
 		return err
