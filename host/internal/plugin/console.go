@@ -74,6 +74,18 @@ func (c *console) lastWords(began int) []string {
 	return c.last(min(written-began, shownLines))
 }
 
+// ending returns at most n of the last lines, after the line that began the last
+// stack trace of Go, if they are within or after it: it alone says what happened.
+func (c *console) ending(n int) []string {
+	lines := c.last(n)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.head) > 0 && c.headAt < c.next-len(lines) {
+		return append([]string{c.head[0]}, lines...)
+	}
+	return lines
+}
+
 // last returns at most n of the last lines, oldest first.
 func (c *console) last(n int) []string {
 	c.mu.Lock()

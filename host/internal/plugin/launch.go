@@ -228,7 +228,7 @@ func (c *connection) explainConnect(ctx context.Context, err error) error {
 // lastWords returns the end of what the plugin wrote, ready to be appended to
 // a reason.
 func (c *connection) lastWords() string {
-	lines := c.child.console.last(3)
+	lines := c.child.console.ending(3)
 	if len(lines) == 0 {
 		return ""
 	}

@@ -25,7 +25,7 @@ func TestWhatIsNoPluginIsRefusedWithAReason(t *testing.T) {
 	place(t, cfg.Dir, "lost", []byte("#!/no/such/interpreter\n"), 0o755)
 	place(t, cfg.Dir, "wrapper", []byte("#!/bin/sh\n"+chaos+"\n"), 0o755)
 	place(t, cfg.Dir, "README.md", []byte("# hello\n"), 0o644)
-	for _, name := range []string{"garbage", "exit", "future", "tcp", "parent", "mute", "chaos"} {
+	for _, name := range []string{"garbage", "exit", "stumble", "future", "tcp", "parent", "mute", "chaos"} {
 		install(t, cfg.Dir, name, "")
 	}
 	b := serve(t, cfg)
@@ -39,6 +39,7 @@ func TestWhatIsNoPluginIsRefusedWithAReason(t *testing.T) {
 		"README.md": "not executable: chmod +x " + filepath.Join(cfg.Dir, "README.md"),
 		"garbage":   `wrote "hello, I am no handshake"`,
 		"exit":      "(exit status 3); is it a Geomill plugin? (geomill plugin check FILE finds out); it last wrote: cannot find my data",
+		"stumble":   "it last wrote: panic: cannot begin | ",
 		"future":    "incompatible API version",
 		"tcp":       "only a Unix socket",
 		"parent":    "not by process",

@@ -79,6 +79,8 @@ func begin(name string) {
 	case "exit":
 		fmt.Fprintln(os.Stderr, "cannot find my data")
 		os.Exit(3)
+	case "stumble":
+		panic("cannot begin")
 	case "hang":
 		hang()
 	case "future":
