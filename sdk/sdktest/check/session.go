@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -231,6 +232,9 @@ func describeProblem(p *processv1.Problem) string {
 	for i, f := range p.GetFaults() {
 		if i == 3 {
 			break
+		}
+		if strings.Contains(text, f.GetMessage()) {
+			continue // the detail has it
 		}
 		text += fmt.Sprintf("; %s%s %s", f.GetInput(), f.GetPointer(), f.GetMessage())
 	}
