@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"geomill/proto/processv1"
@@ -132,13 +133,25 @@ func failed(p *Problem) *processv1.PluginMessage {
 // holds the place.
 func (j *serverJob) panicked(value any) *processv1.PluginMessage {
 	detail := fmt.Sprintf("panic: %v", value)
-	stack := string(debug.Stack())
+	stack := fromPanic(string(debug.Stack()))
 	fields, err := json.Marshal(map[string]string{"stack": text(stack, maxLogText)})
 	if err != nil {
 		fields = nil
 	}
 	j.Log(slog.LevelError, detail, fields)
 	return failed(&Problem{Kind: Panicked, Title: "the process panicked", Detail: detail})
+}
+
+// fromPanic is the stack of a goroutine that has recovered, without what was called
+// to handle the panic: it begins where that happened.
+func fromPanic(stack string) string {
+	goroutine, _, _ := strings.Cut(stack, "\n")
+	_, after, found := strings.Cut(stack, "\npanic(")
+	frame := strings.SplitN(after, "\n", 3) // what is left of the call, its place, and the rest
+	if !found || len(frame) < 3 {
+		return stack
+	}
+	return goroutine + "\n" + frame[2]
 }
 
 // Progress reports how far the job is. Of what the host has not read yet only
