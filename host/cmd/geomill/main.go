@@ -76,7 +76,7 @@ func run(args []string, out, errs io.Writer) (code int) {
 	if err != nil {
 		var usage *kong.ParseError
 		if errors.As(err, &usage) {
-			fmt.Fprintf(errs, "geomill: %v (see geomill --help)\n", err)
+			fmt.Fprintf(errs, "geomill: %v (see %s --help)\n", err, asked(usage.Context))
 			return 2
 		}
 		fmt.Fprintln(errs, "geomill:", err)
@@ -88,4 +88,12 @@ func run(args []string, out, errs io.Writer) (code int) {
 		return 1
 	}
 	return 0
+}
+
+// asked is the command that a command line got to, as far as it is one.
+func asked(c *kong.Context) string {
+	if c != nil && c.Selected() != nil {
+		return c.Selected().FullPath()
+	}
+	return "geomill"
 }

@@ -180,11 +180,19 @@ func (r *reports) progress(percent float64, message string) {
 func (r *reports) log(level slog.Level, message string, fields json.RawMessage) {
 	var members map[string]any
 	_ = json.Unmarshal(fields, &members) // an object, or nothing
-	text := message
+	text, below := plain(message), ""
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		text += fmt.Sprintf(" %s=%v", name, members[name])
+		value := fmt.Sprint(members[name])
+		if !strings.Contains(value, "\n") {
+			text += plain(" " + name + "=" + value)
+			continue
+		}
+		below += plain("  "+name+":") + "\n" // as a stack trace is, which is read line by line
+		for line := range strings.Lines(value) {
+			below += "    " + plain(strings.TrimSuffix(line, "\n")) + "\n"
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fmt.Fprintf(r.w, "%-5s %s\n", level, plain(text))
+	fmt.Fprintf(r.w, "%-5s %s\n%s", level, text, below)
 }
