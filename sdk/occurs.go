@@ -54,7 +54,7 @@ func (f *field) readOccurs() error {
 func (f *field) ofElement(tag string) error {
 	most := f.occurs.most
 	if most == nil || *most == 0 || *most == 1 || f.occurs.least != nil && !most.Allows(*f.occurs.least) {
-		return fmt.Errorf("tag ogc:%q: maxOccurs is at least 2 and minOccurs", tag)
+		return fmt.Errorf("tag ogc:%q: maxOccurs is at least 2, and no less than minOccurs", tag)
 	}
 	if f.occurs.least == nil && f.Optional {
 		f.occurs.least = new(int)

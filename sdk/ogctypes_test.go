@@ -169,12 +169,12 @@ func TestWrongTagsOfOGCTypesAreTold(t *testing.T) {
 	}
 	type out struct{ A int }
 	for want, p := range map[string]sdk.Process{
-		`tag ogc:"maxOccurs=2" is for slices, not for a int`: sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, no) (out, error) { return out{}, nil }),
-		`maxOccurs is at least 2`:                            sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, few) (out, error) { return out{}, nil }),
-		`"most=2" is neither`:                                sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, word) (out, error) { return out{}, nil }),
-		`minItems is of an array, not of occurrences`:        sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, array) (out, error) { return out{}, nil }),
-		`a File is an input or output itself`:                sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, files) (out, error) { return out{}, nil }),
-		`several media types are for a File`:                 sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, formats) (out, error) { return out{}, nil }),
+		`tag ogc:"maxOccurs=2" is for slices, not for a int`:  sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, no) (out, error) { return out{}, nil }),
+		`maxOccurs is at least 2, and no less than minOccurs`: sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, few) (out, error) { return out{}, nil }),
+		`"most=2" is neither`:                                 sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, word) (out, error) { return out{}, nil }),
+		`minItems is of an array, not of occurrences`:         sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, array) (out, error) { return out{}, nil }),
+		`a File is an input or output itself`:                 sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, files) (out, error) { return out{}, nil }),
+		`several media types are for a File`:                  sdk.New(sdk.Info{ID: "p"}, func(*sdk.Job, formats) (out, error) { return out{}, nil }),
 	} {
 		if _, err := sdk.NewHandler(sdk.Plugin{Name: "p", Version: "1"}, p); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)

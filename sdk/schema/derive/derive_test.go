@@ -143,6 +143,18 @@ func TestPropertiesRefuses(t *testing.T) {
 		"not a number": {struct {
 			A int `jsonschema:"minimum=one"`
 		}{}, "not a number"},
+		"no length": {struct {
+			A string `jsonschema:"minLength=x"`
+		}{}, `"minLength=x": not a whole number`},
+		"negative length": {struct {
+			A string `jsonschema:"maxLength=-1"`
+		}{}, "not a whole number"},
+		"no number of items": {struct {
+			A []int `jsonschema:"minItems=2.5"`
+		}{}, "not a whole number"},
+		"no boolean": {struct {
+			A bool `jsonschema:"default=yes"`
+		}{}, `"default=yes": neither true nor false`},
 		"described": {struct{ A wordy }{}, "not a JSON object"},
 		"string": {struct {
 			A int `json:",string"`

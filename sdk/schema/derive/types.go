@@ -3,10 +3,12 @@ package derive
 import (
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -152,6 +154,25 @@ func checkTag(f reflect.StructField, top bool) error {
 			if _, err := n.Float64(); err != nil {
 				return fmt.Errorf("jsonschema tag %q: not a number", part)
 			}
+		}
+		if err := checkValue(keyword, value, known); err != nil {
+			return fmt.Errorf("jsonschema tag %q: %w", part, err)
+		}
+	}
+	return nil
+}
+
+// checkValue refuses values that would be passed over in silence, of keywords that
+// are known for a field.
+func checkValue(keyword, value, known string) error {
+	switch keyword {
+	case "minLength", "maxLength", "minItems", "maxItems":
+		if _, err := strconv.ParseUint(value, 10, 31); err != nil {
+			return errors.New("not a whole number of 0 or more")
+		}
+	case "default":
+		if known == forBoolean && value != "true" && value != "false" {
+			return errors.New("neither true nor false")
 		}
 	}
 	return nil
