@@ -95,7 +95,7 @@ func TestEveryCauseOfFailureHasOneDocument(t *testing.T) {
 		ogc.Exception
 		stderr string
 	}{
-		{"refuse", "", ogc.Exception{Type: ogc.InvalidParameterValue, Title: "Invalid input", Status: 400, Detail: "how/x is odd\ntimes is odd too",
+		{"refuse", "", ogc.Exception{Type: ogc.InvalidParameterValue, Title: "Invalid input", Status: 400, Detail: "how/x is odd; times is odd too",
 			Errors: []ogc.Fault{{Input: "how", Pointer: "/inputs/how/x", Message: "is odd"}, {Input: "times", Pointer: "/inputs/times", Message: "is odd too"}}}, ""},
 		{"error", "", ogc.Exception{Type: job.TypeProcessFailed, Title: "Process failed", Status: 500, Detail: "no luck today"}, ""},
 		{"missing", "", ogc.Exception{Type: job.TypeProcessFailed, Title: "Process failed", Status: 404, Detail: "no data of that day", Code: "NoData"}, ""},

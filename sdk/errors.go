@@ -3,6 +3,7 @@ package sdk
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"geomill/sdk/ogc"
 	"geomill/sdk/wire"
@@ -72,6 +73,7 @@ func problem(err error) error {
 	}
 	if p.Faults = faults(err); len(p.Faults) > 0 {
 		p.Kind, p.Title = wire.InvalidInput, "the inputs are not valid"
+		p.Detail = strings.ReplaceAll(p.Detail, "\n", "; ") // one sentence, of what errors.Join has joined
 	}
 	return p
 }

@@ -94,7 +94,7 @@ func TestErrorsKeepTheirClass(t *testing.T) {
 		"retry": {fmt.Errorf("fetch: %w", sdk.Retry(errors.New("busy"))),
 			wire.Problem{Title: "the process failed", Detail: "fetch: busy", Retryable: true}},
 		"invalid": {fmt.Errorf("check: %w", errors.Join(sdk.Invalid("a", "is %d", 1), sdk.Invalid("b", "is odd"))),
-			wire.Problem{Kind: wire.InvalidInput, Title: "the inputs are not valid", Detail: "check: a is 1\nb is odd",
+			wire.Problem{Kind: wire.InvalidInput, Title: "the inputs are not valid", Detail: "check: a is 1; b is odd",
 				Faults: []ogc.Fault{{Input: "a", Message: "is 1"}, {Input: "b", Message: "is odd"}}}},
 		"status": {fmt.Errorf("fetch: %w", sdk.Status(sdk.Retry(errors.New("busy")), 503, "Busy")),
 			wire.Problem{Title: "the process failed", Detail: "fetch: busy", Retryable: true, Status: 503, Code: "Busy"}},
