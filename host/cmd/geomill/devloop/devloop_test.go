@@ -59,6 +59,17 @@ func TestAGoModuleIsBuiltAndWhatFailsLeavesTheOneBefore(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoDirectoryIsNotBlamedForItsModule(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(name, []byte("package main\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := moduleOf(name); err == nil || !strings.HasSuffix(err.Error(), ": not a directory") {
+		t.Errorf("error %v, want only that it is not a directory", err)
+	}
+}
+
 func TestAMakefileBuildsWhatIsNoGoModule(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -63,12 +63,15 @@ func moduleOf(dir string) (string, error) {
 		_, err = os.ReadDir(dir) // whether it is one
 		return "", err
 	}
+	if err != nil {
+		return "", err
+	}
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Fields(line); len(fields) == 2 && fields[0] == "module" {
 			return strings.Trim(fields[1], `"`), nil
 		}
 	}
-	return "", errors.Join(err, fmt.Errorf("%s/go.mod names no module", dir))
+	return "", fmt.Errorf("%s/go.mod names no module", dir)
 }
 
 func exists(name string) bool {
