@@ -123,8 +123,9 @@ func adopt(job *Job, id, path string, taken map[string]bool) (string, error) {
 		return path, nil
 	}
 	from, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("output %s: %w", id, err)
+	if err != nil { // where it should be concerns no client
+		job.Log().Error("the file of an output cannot be read", "output", id, "error", err)
+		return "", fmt.Errorf("output %s: its file cannot be read", id)
 	}
 	defer from.Close() // only read
 	dir, err := job.subdir("out")

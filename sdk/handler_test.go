@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"geomill/sdk/ogc"
@@ -47,5 +48,36 @@ func TestFilePassedThroughIsHandedOverOnceAndNeverRead(t *testing.T) {
 	}
 	if text, err := os.ReadFile(b); err != nil || string(text) != "this is not JSON" {
 		t.Errorf("the copy is %q, %v", text, err)
+	}
+}
+
+// said keeps what a job logs.
+type said struct {
+	noEvents
+	lines *[]string
+}
+
+func (s said) Log(_ slog.Level, message string, fields json.RawMessage) {
+	*s.lines = append(*s.lines, message+string(fields))
+}
+
+func TestWhereTheFileOfAnOutputShouldBeIsForTheLogOnly(t *testing.T) {
+	t.Parallel()
+	gone := filepath.Join(t.TempDir(), "gone.tif")
+	p := Raw(ogc.Process{ProcessSummary: ogc.ProcessSummary{ID: "p"}, Outputs: map[string]ogc.Output{"a": {}}},
+		func(*Job, map[string]Value) (map[string]Value, error) {
+			return map[string]Value{"a": FileValue(File{Path: gone})}, nil
+		})
+	h, err := NewHandler(Plugin{Name: "p", Version: "1"}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	_, err = h.Run(t.Context(), wire.Start{JobID: "j", ProcessID: "p", Attempt: 1, Dir: t.TempDir()}, said{lines: &lines})
+	if err == nil || err.Error() != "output a: its file cannot be read" {
+		t.Errorf("told %v", err)
+	}
+	if len(lines) != 1 || !strings.Contains(lines[0], gone) {
+		t.Errorf("logged %q", lines)
 	}
 }

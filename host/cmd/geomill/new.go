@@ -6,10 +6,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
-	"unicode"
 
+	"geomill/host"
 	"geomill/host/cmd/geomill/scaffold"
 )
 
@@ -54,16 +53,6 @@ func (c newCmd) Run(s *streams) error {
 	for _, name := range names {
 		fmt.Fprintln(s.out, "wrote", filepath.Join(c.Dir, name))
 	}
-	_, err = fmt.Fprintf(s.out, "try:  cd %s && make test run serve\n", shellWord(c.Dir))
+	_, err = fmt.Fprintf(s.out, "try:  cd %s && make test run serve\n", host.Word(c.Dir))
 	return err
-}
-
-// shellWord is a text as a word of a command for a shell.
-func shellWord(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-", r)
-	}) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
