@@ -243,6 +243,7 @@ func (c *child) wait(readers *sync.WaitGroup) {
 	c.reaped = true
 	c.mu.Unlock()
 	c.lifeline.Close()
+	c.setAside()
 	c.emptyGroup()
 	close(c.exited)
 	c.huntOffspring()
