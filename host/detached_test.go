@@ -191,6 +191,29 @@ func TestDetachedJobIsNeitherAwaitedNorStoppedWhenTheHostStops(t *testing.T) {
 	l.leavesNothing(s)
 }
 
+// TestDetachedJobThatTidiesItsHomeIsAttachedTo: nothing of the host's is there.
+func TestDetachedJobThatTidiesItsHomeIsAttachedTo(t *testing.T) {
+	t.Parallel()
+	l, s, c := startLasting(t, "")
+	pid := l.pid(1)
+	l.order("tidy")
+	eventually(t, func() error {
+		if _, err := os.Stat(filepath.Join(l.ctl, "tidy")); err == nil {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	l.order("1")
+	l.reaches(c, 10)
+	_ = s.end(t, syscall.SIGKILL)
+	s, c = l.serve()
+	l.order("2")
+	l.reaches(c, 20)
+	l.order("end")
+	l.succeeds(s, c, 1, 2, "")
+	l.gone(pid)
+}
+
 func TestDetachedJobThatEndedWithoutAHostHasItsResults(t *testing.T) {
 	t.Parallel()
 	l, s, _ := startLasting(t, "")

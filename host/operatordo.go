@@ -123,7 +123,7 @@ func (o operator) pin(file, hash string) (string, error) {
 func (o operator) unpin(file, hash string) (string, error) {
 	gone, err := o.plugins.Unpin(file, hash)
 	if err == nil && len(gone) == 0 {
-		err = fmt.Errorf("no such content of %s was accepted", file)
+		err = fmt.Errorf("no such content of %q was accepted", file)
 	}
 	if len(gone) == 1 {
 		return file + ": 1 accepted content is so no longer", err

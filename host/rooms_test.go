@@ -51,18 +51,19 @@ var rooms = []room{
 	},
 
 	{
-		path: "host/internal/job", may: []string{"sdk/ogc", "sdk/schema/..."},
+		path: "host/internal/job", may: []string{"host/internal/removal", "sdk/ogc", "sdk/schema/..."},
 		never: []string{"host", "host/internal/store/...", "host/internal/plugin/...", "host/internal/api/...", "host/internal/remote/..."},
 	},
 	{path: "host/internal/job/jobtest", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/store/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/plugin/atomicfile"},
 	{path: "host/internal/plugin/cgroup"},
-	{path: "host/internal/plugin/...", may: []string{"host/internal/job", "sdk/ogc", "sdk/wire", "sdk/wire/program"}},
+	{path: "host/internal/plugin/...", may: []string{"host/internal/job", "host/internal/removal", "sdk/ogc", "sdk/wire", "sdk/wire/program"}},
 	{path: "host/internal/plugin/users", may: []string{"host/internal/plugin/atomicfile"}},
 	{path: "host/internal/plugin/settings", may: []string{"sdk/schema/..."}},
 	{path: "host/internal/remote/...", may: []string{"host/internal/job", "sdk/ogc"}},
 	{path: "host/internal/callback/...", may: []string{"host/internal/job", "sdk/ogc"}},
+	{path: "host/internal/removal"},
 	{path: "host/internal/archive/..."},
 	{path: "host/internal/admin/..."},
 	{path: "host/internal/api/...", may: []string{"host/internal/job", "sdk/ogc"}},
@@ -137,7 +138,7 @@ func TestWrongArrowsAreFound(t *testing.T) {
 		},
 		"the centre knows an implementer": {
 			give: pkg{ImportPath: "geomill/host/internal/job", Imports: []string{"geomill/host/internal/store"}},
-			want: []string{"host/internal/job imports host/internal/store: only sdk/ogc, sdk/schema/..."},
+			want: []string{"host/internal/job imports host/internal/store: only host/internal/removal, sdk/ogc, sdk/schema/..."},
 		},
 		"neighbours know each other": {
 			give: pkg{ImportPath: "geomill/host/internal/api", Imports: []string{"geomill/host/internal/plugin"}},

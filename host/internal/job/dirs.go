@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"geomill/host/internal/removal"
 )
 
 // syncInputs makes the files of an order durable, before the job is accepted.
@@ -56,7 +58,7 @@ func (s *Service) removeDir(id string) {
 	if s.dirs.holders > 0 {
 		return // the sweeper finds it
 	}
-	if err := os.RemoveAll(s.jobDir(id)); err != nil {
+	if err := removal.Tree(s.jobDir(id)); err != nil {
 		s.Logger.Warn("job directory stays behind", "job", id, "error", err)
 	}
 }

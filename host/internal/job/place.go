@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/google/uuid"
+
+	"geomill/host/internal/removal"
 )
 
 // PlaceIn returns the attempt with its job's directory in root, an existing
@@ -26,7 +28,7 @@ func (a Attempt) PlaceIn(root string) (Attempt, error) {
 	}
 	err := os.Rename(a.JobDir, p.JobDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // something is in its place
-		err = errors.Join(os.RemoveAll(p.JobDir), os.Rename(a.JobDir, p.JobDir))
+		err = errors.Join(removal.Tree(p.JobDir), os.Rename(a.JobDir, p.JobDir))
 	}
 	if err != nil && (files || !errors.Is(err, fs.ErrNotExist)) {
 		return a, fmt.Errorf("place directory of job: %w", err)
@@ -143,7 +145,7 @@ func (s *Service) BringHome(keep func(place string) bool) error {
 		if place.IsDir() {
 			s.bringAllHome(path)
 		}
-		if err := os.RemoveAll(path); err != nil {
+		if err := removal.Tree(path); err != nil {
 			s.Logger.Warn("directory of a plugin instance stays behind", "error", err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"geomill/host/internal/removal"
 	"geomill/sdk/ogc"
 )
 
@@ -57,7 +58,7 @@ func (s *Service) removeOutputs(j Job) {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		if e.Name() != inputsDir {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+			err = errors.Join(err, removal.Tree(filepath.Join(dir, e.Name())))
 		}
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -114,7 +115,7 @@ func (s *Service) takeBack(id string) {
 				continue
 			}
 		}
-		if err := os.RemoveAll(attempt); err != nil {
+		if err := removal.Tree(attempt); err != nil {
 			s.Logger.Warn("attempt directory stays behind", "job", id, "error", err)
 		}
 	}

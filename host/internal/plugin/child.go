@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -93,7 +94,17 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 	if err := give(c.spec.UID, dir); err != nil {
 		return err
 	}
-	env := []string{"PATH=" + searchPath, "LANG=C.UTF-8", "HOME=" + dir, "TMPDIR=" + dir}
+	home := dir
+	if c.detached != "" { // a plugin that tidies up leaves a later host its socket and the link to its record
+		home = filepath.Join(dir, "home")
+		if err := os.Mkdir(home, 0o700); err != nil {
+			return fmt.Errorf("make home of instance: %w", err)
+		}
+		if err := give(c.spec.UID, home); err != nil {
+			return err
+		}
+	}
+	env := []string{"PATH=" + searchPath, "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home}
 	if c.spec.UID != 0 { // the system has no name for it, and many a library asks
 		name := "plugin-" + strconv.Itoa(c.spec.UID)
 		env = append(env, "USER="+name, "LOGNAME="+name)
@@ -113,7 +124,7 @@ func (c *child) prepare(pluginEnv []string, dir string) error {
 		Path:        "/proc/self/fd/" + strconv.Itoa(executableFD),
 		Args:        []string{c.exe.path},
 		Env:         env,
-		Dir:         dir,
+		Dir:         home,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: c.detached == "", Setsid: c.detached != ""},
 	}
 	if b := c.exe.bundle; b != nil {
@@ -232,6 +243,7 @@ func (c *child) wait(readers *sync.WaitGroup) {
 	c.reaped = true
 	c.mu.Unlock()
 	c.lifeline.Close()
+	c.setAside()
 	c.emptyGroup()
 	close(c.exited)
 	c.huntOffspring()

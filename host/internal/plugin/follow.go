@@ -93,6 +93,10 @@ func (f *follower) abandon() {
 	}
 }
 
+// returnPause is between looks at a directory that cannot be read: nothing tells
+// when it is back.
+const returnPause = time.Second
+
 // look compares the directory with the entries, starts admissions, and returns
 // when to look again.
 func (f *follower) look() time.Duration {
@@ -102,7 +106,7 @@ func (f *follower) look() time.Duration {
 	if err != nil {
 		f.complain(err.Error())
 		f.first = false
-		return h.cfg.RescanEvery
+		return min(h.cfg.RescanEvery, returnPause)
 	}
 	f.complain("")
 	h.mu.Lock()
@@ -127,9 +131,13 @@ func (f *follower) look() time.Duration {
 	return next
 }
 
-// complain logs trouble with the directory when it is news.
+// complain logs trouble with the directory, or its end, when it is news.
 func (f *follower) complain(trouble string) {
-	if trouble != "" && trouble != f.h.trouble {
+	switch {
+	case trouble == f.h.trouble:
+	case trouble == "":
+		f.h.log.Info("plugins directory can be used again")
+	default:
 		f.h.log.Warn("plugins directory cannot be used", "error", trouble)
 	}
 	f.h.mu.Lock()

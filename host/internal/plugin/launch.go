@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -273,7 +272,9 @@ func (c *connection) clean() {
 	for _, s := range c.synced {
 		s.close()
 	}
-	os.RemoveAll(c.child.dir)
+	if err := c.child.removeDir(); err != nil {
+		c.log.Warn("files of a plugin instance stay behind", "error", err)
+	}
 	if c.work != nil {
 		c.work.remove()
 	}

@@ -13,6 +13,7 @@ import (
 
 	"geomill/host/internal/job"
 	"geomill/host/internal/plugin/atomicfile"
+	"geomill/host/internal/removal"
 	"geomill/sdk/ogc"
 )
 
@@ -95,7 +96,7 @@ func (r *instanceRecord) alive() bool {
 // forget removes the record, the directory of the instance and that of its
 // socket.
 func (r *instanceRecord) forget() error {
-	return errors.Join(os.RemoveAll(r.Root), os.RemoveAll(r.Dir), os.RemoveAll(r.path()))
+	return errors.Join(removal.Tree(r.Root), removal.Tree(r.Dir), removal.Tree(r.path()))
 }
 
 // makeDetachedDir makes the run directory of a detached instance, which outlives
@@ -139,7 +140,7 @@ func (h *Host) findDetached() {
 			_ = os.Remove(path)
 		case r.PID == 0:
 			h.endProcesses(r.Dir)
-			_ = errors.Join(os.RemoveAll(r.Dir), os.Remove(path)) // its jobs' files are brought home
+			_ = errors.Join(removal.Tree(r.Dir), os.Remove(path)) // its jobs' files are brought home
 		default:
 			h.found[r.JobID] = r
 		}
@@ -148,7 +149,7 @@ func (h *Host) findDetached() {
 	for _, link := range links {
 		if _, err := os.Stat(link); errors.Is(err, fs.ErrNotExist) {
 			h.endProcesses(filepath.Dir(link))
-			_ = os.RemoveAll(filepath.Dir(link))
+			_ = removal.Tree(filepath.Dir(link))
 		}
 	}
 }

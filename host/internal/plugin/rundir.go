@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"geomill/host/internal/removal"
 )
 
 const (
@@ -119,13 +121,15 @@ func sweep(base string, log *slog.Logger) {
 	}
 	huntHosts(log, dead)
 	for _, dir := range dead {
-		os.RemoveAll(dir)
+		if err := removal.Tree(dir); err != nil {
+			log.Warn("files of an earlier host stay behind", "error", err)
+		}
 	}
 }
 
 // close removes the directory.
 func (d *runDir) close() {
-	os.RemoveAll(d.path)
+	removal.Tree(d.path)
 	d.lock.Close()
 }
 

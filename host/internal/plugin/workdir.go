@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"geomill/host/internal/job"
+	"geomill/host/internal/removal"
 )
 
 // workDir is the directory of one instance: the directories of its jobs are in
@@ -90,7 +91,7 @@ func (w *workDir) each(do func(fs.DirEntry)) {
 }
 
 func (w *workDir) drop(path string) {
-	if err := os.RemoveAll(path); err != nil {
+	if err := removal.Tree(path); err != nil {
 		w.log.Warn("files of a plugin instance stay behind", "error", err)
 	}
 }

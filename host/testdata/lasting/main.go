@@ -49,6 +49,11 @@ func run(job *sdk.Job, in inputs) (outputs, error) {
 			step++
 			continue
 		}
+		if err := os.Remove(filepath.Join(in.Dir, "tidy")); err == nil {
+			if err := tidy(); err != nil {
+				return outputs{}, err
+			}
+		}
 		if _, err := os.Stat(filepath.Join(in.Dir, "end")); err == nil {
 			text, err := os.ReadFile(in.Text.Path)
 			if err != nil {
@@ -86,4 +91,13 @@ func keep(job *sdk.Job, text []byte) (sdk.File, error) {
 	}
 	path := filepath.Join(dir, "text")
 	return sdk.File{Path: path}, os.WriteFile(path, text, 0o600)
+}
+
+// tidy removes all that is in the home, and leaves something else there.
+func tidy() error {
+	left, err := filepath.Glob(filepath.Join(os.Getenv("HOME"), "*"))
+	for _, path := range left {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return errors.Join(err, os.WriteFile("record", []byte("of the job"), 0o600))
 }

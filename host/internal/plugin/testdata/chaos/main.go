@@ -189,7 +189,7 @@ func (h handler) Configure(_ context.Context, text json.RawMessage, _ wire.Limit
 func (h handler) Processes() []wire.Process {
 	list := []wire.Process{}
 	for _, id := range []string{"echo", "exit", "panic", "freeze", "deaf", "grandchild", "flood", "environment",
-		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "peek", "brood", "brood-deaf", "helper", "patient", "swell", "trespass", "cling", "neighbour"} {
+		"refuse", "boom", "wait", "extra", "shout", "busy", "file", "look", "peek", "brood", "brood-deaf", "helper", "patient", "swell", "trespass", "cling", "neighbour", "burrow"} {
 		list = append(list, describe(id, wire.Policy{}))
 	}
 	list = append(list,
@@ -298,6 +298,8 @@ func (h handler) Run(ctx context.Context, s wire.Start, ev wire.Events) (wire.Va
 		return file(s)
 	case "look":
 		return look(s)
+	case "burrow":
+		return burrow()
 	case "cling":
 		return cling(s)
 	case "neighbour":
