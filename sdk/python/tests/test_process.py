@@ -118,6 +118,22 @@ def test_types_have_a_schema_and_come_out_of_json_and_go_back(annotation: Any, s
     assert seen == [loaded]
 
 
+def test_a_file_or_a_box_may_be_the_only_input_and_the_output(tmp_path: Any) -> None:
+    @process
+    def same_file(source: File) -> File:
+        return source
+
+    @process
+    def same_box(area: BBox) -> BBox:
+        return area
+
+    (tmp_path / "a.bin").write_bytes(b"\x00abc")
+    assert list(same_file.description["inputs"]) == ["source"]
+    assert run(same_file, source=File(tmp_path / "a.bin")).outputs["result"] == b"\x00abc"
+    box = {"bbox": [1.0, 2.0, 3.0, 4.0], "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}
+    assert run(same_box, area=box).outputs == {"result": box}
+
+
 def test_a_dataclass_has_all_inputs_and_all_outputs() -> None:
     @dataclasses.dataclass
     class Inputs:

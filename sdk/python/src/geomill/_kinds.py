@@ -318,6 +318,8 @@ class Member:
 
 def members_of(t: Any) -> list[Member] | None:
     """Returns the members of a dataclass or TypedDict, or None."""
+    if t in (File, Data, BBox):  # each is one value
+        return None
     if dataclasses.is_dataclass(t):
         hints = typing.get_type_hints(t, include_extras=True)
         listed = []
