@@ -118,6 +118,31 @@ def test_types_have_a_schema_and_come_out_of_json_and_go_back(annotation: Any, s
     assert seen == [loaded]
 
 
+@pytest.mark.parametrize(
+    ("annotation", "given"),
+    [
+        (int | str, "5"),
+        (list[str] | str, "abc"),
+        (int | float, 1.5),
+        (int | bool, True),
+        (Literal["a", 1] | bool, True),
+        (datetime.date | int | None, 5),
+        (list[int] | dict[str, int], {"a": 1}),
+    ],
+)
+def test_a_value_of_a_union_keeps_its_type(annotation: Any, given: Any) -> None:
+    seen: list[Any] = []
+
+    def f(value: Any) -> int:
+        seen.append(value)
+        return 0
+
+    f.__annotations__ = {"value": annotation, "return": int}
+    run(process(f), value=given)
+    assert seen == [given]
+    assert type(seen[0]) is type(given)
+
+
 def test_a_file_or_a_box_may_be_the_only_input_and_the_output(tmp_path: Any) -> None:
     @process
     def same_file(source: File) -> File:

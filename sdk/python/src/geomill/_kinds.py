@@ -183,6 +183,8 @@ def _union(members: tuple[Any, ...]) -> Kind:
 
     def load_any(v: JSON) -> Any:
         for k in kinds:
+            if not _may_be(k.schema, v):
+                continue
             try:
                 return k.load(v)
             except (ValueError, TypeError, KeyError):
@@ -190,6 +192,26 @@ def _union(members: tuple[Any, ...]) -> Kind:
         raise Misfit("fits none of its types")
 
     return Kind({"anyOf": [k.schema for k in kinds]}, load_any, optional=len(rest) < len(members))
+
+
+def _may_be(schema: Schema, v: JSON) -> bool:
+    """Whether a value may be of a schema, as far as its type and what is enumerated say."""
+    if "enum" in schema and not any(v == one and isinstance(v, bool) == isinstance(one, bool) for one in schema["enum"]):
+        return False
+    match schema.get("type"):
+        case "integer":
+            return isinstance(v, (int, float)) and not isinstance(v, bool) and v == v // 1
+        case "number":
+            return isinstance(v, (int, float)) and not isinstance(v, bool)
+        case "string":
+            return isinstance(v, str)
+        case "boolean":
+            return isinstance(v, bool)
+        case "object":
+            return isinstance(v, dict)
+        case "array":
+            return isinstance(v, list)
+    return True
 
 
 def _generic(annotation: Any, origin: Any, args: tuple[Any, ...]) -> Kind:
