@@ -6,7 +6,8 @@ import enum
 import logging
 import sys
 import time
-from typing import Annotated, Any, Literal, Optional, TypedDict
+import typing
+from typing import Annotated, Any, Dict, List, Literal, Optional, TypedDict
 
 import pytest
 from geomill import BBox, Cancelled, Data, Describe, Failed, FeatureCollection, File, Invalid, Job, Retry, Secret, process, raw
@@ -407,6 +408,92 @@ def test_a_type_without_json_is_refused_by_name() -> None:
 
     with pytest.raises(TypeError, match="f: input thing"):
         process(f)
+
+
+def test_what_may_be_none_need_not_be_given() -> None:
+    @dataclasses.dataclass
+    class Inputs:
+        name: Optional[str]
+        times: int = 1
+
+    @process
+    def one(name: Optional[str], times: int) -> str:
+        return f"{name} {times}"
+
+    @process
+    def all_of(inputs: Inputs) -> str:
+        return f"{inputs.name} {inputs.times}"
+
+    @process
+    def within(inputs: Inputs, more: bool = False) -> str:
+        return f"{inputs.name} {inputs.times}"
+
+    assert run(one, times=2).outputs == {"result": "None 2"}
+    assert run(all_of).outputs == {"result": "None 1"}
+    assert run(within, inputs={}).outputs == {"result": "None 1"}
+
+
+def test_types_of_typing_without_arguments_and_bare_collections_are_json() -> None:
+    for annotation, schema_type in ((Dict, "object"), (List, "array"), (tuple, "array"), (set, "array")):
+
+        def f(value: Any) -> Any:
+            return value
+
+        f.__annotations__ = {"value": annotation, "return": annotation}
+        p = process(f)
+        assert p.description["inputs"]["value"]["schema"] == {"type": schema_type}
+        given: Any = {"a": 1} if schema_type == "object" else [1]
+        assert run(p, value=given).outputs == {"result": given}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="typing has no NotRequired")
+def test_a_member_of_a_typed_dict_may_be_left_out() -> None:
+    Inputs = TypedDict("Inputs", {"a": int, "b": typing.NotRequired[str]})
+
+    def f(inputs: Any) -> list[str]:
+        return sorted(inputs)
+
+    f.__annotations__ = {"inputs": Inputs, "return": list[str]}
+    assert run(process(f), a=1).outputs == {"result": ["a"]}
+
+
+def test_a_process_that_cannot_be_made_of_a_function_is_refused_with_a_sentence() -> None:
+    async def waits() -> int:
+        return 1
+
+    def grows(node: Any, more: int = 0) -> int:
+        return 1
+
+    grows.__annotations__["node"] = Node
+    with pytest.raises(TypeError, match="waits: a process is a plain function, not async"):
+        process(waits)
+    with pytest.raises(TypeError, match="grows: a class that contains itself"):
+        process(grows)
+
+
+@dataclasses.dataclass
+class Node:
+    children: "list[Node]"
+
+
+def test_outputs_may_be_a_class_with_slots() -> None:
+    @dataclasses.dataclass(slots=True)
+    class Slim:
+        a: int
+
+    def f() -> Any:
+        return Slim(3)
+
+    f.__annotations__ = {"return": Slim}
+    assert run(process(f)).outputs == {"a": 3}
+
+
+def test_what_a_type_makes_of_a_value_that_it_cannot_hold_is_blamed_on_the_input() -> None:
+    @process
+    def f(x: float) -> float:
+        return x
+
+    assert run(f, x=10**400).faults[0][0] == "x"
 
 
 def test_cancelled_is_no_exception_that_a_process_catches_by_accident() -> None:
