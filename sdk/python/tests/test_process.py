@@ -476,6 +476,24 @@ class Node:
     children: "list[Node]"
 
 
+@pytest.mark.parametrize(
+    ("annotation", "value", "said"),
+    [
+        (float, float("nan"), "output result: NaN and Infinity are no JSON"),
+        (Any, {"a": [float("inf")]}, "output result: NaN and Infinity are no JSON"),
+        (Colour, "red", "output result: 'red' does not fit its type"),
+        (Point, 5, "f returned 5, which has none of its outputs x, y"),
+        (Point, None, "f returned None, which has none of its outputs x, y"),
+    ],
+)
+def test_an_output_without_json_is_named(annotation: Any, value: Any, said: str) -> None:
+    def f() -> Any:
+        return value
+
+    f.__annotations__ = {"return": annotation}
+    assert said in str(run(process(f)).error)
+
+
 def test_outputs_may_be_a_class_with_slots() -> None:
     @dataclasses.dataclass(slots=True)
     class Slim:
