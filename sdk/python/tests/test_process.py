@@ -395,6 +395,10 @@ def test_settings_are_checked_and_secrets_not_shown() -> None:
         (lambda: process(lambda x: x), "is no id"),
         (lambda: process(isolation="own")(greet.function), "isolation 'own'"),
         (lambda: process(retry_on=["never"])(greet.function), "retry_on 'never'"),
+        (lambda: process(timeout="soon")(greet.function), "timeout 'soon' is not a number of seconds"),  # type: ignore[call-overload]
+        (lambda: process(retry_backoff=float("nan"))(greet.function), "retry_backoff nan"),
+        (lambda: process(retry_attempts=-1)(greet.function), "retry_attempts -1 is not a whole number"),
+        (lambda: process(max_concurrency=2.5)(greet.function), "max_concurrency 2.5"),  # type: ignore[call-overload]
     ],
 )
 def test_what_is_wrong_with_a_process_is_said_when_it_is_made(make: Any, said: str) -> None:

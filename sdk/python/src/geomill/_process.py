@@ -34,6 +34,11 @@ class Policy:
     def check(self) -> None:
         if self.isolation not in _ISOLATION:
             raise ValueError(f"isolation {self.isolation!r} is not one of {', '.join(_ISOLATION)}")
+        for word in ("max_concurrency", "retry_attempts", "timeout", "retry_backoff"):
+            value = getattr(self, word)
+            whole = word in ("max_concurrency", "retry_attempts")
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not 0 <= value < 1 << 31:
+                raise ValueError(f"{word} {value!r} is not {'a whole number' if whole else 'a number of seconds'} from 0")
         if wrong := [cause for cause in self.retry_on if cause not in _RETRY_ON]:
             raise ValueError(f"retry_on {wrong[0]!r} is not one of {', '.join(_RETRY_ON)}")
 
