@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 import typing
+from pathlib import Path
 from typing import Annotated, Any, Dict, List, Literal, Optional, TypedDict
 
 import pytest
@@ -209,6 +210,22 @@ def test_files_come_and_go_by_path(tmp_path: Any) -> None:
     big = tmp_path / "big"
     big.write_text("x" * 300_000)
     assert run(upper, text=File(big, "text/plain")).outputs == {"result": b"X" * 300_000}
+
+
+def test_the_path_of_a_file_is_a_file_and_not_told() -> None:
+    @process
+    def as_text(job: Job) -> Annotated[File, Describe(media_type="image/tiff")]:
+        path = f"{job.dir}/a.tif"
+        with open(path, "wb") as f:
+            f.write(b"II*")
+        return path  # type: ignore[return-value]
+
+    @process
+    def as_path(job: Job) -> File:
+        return Path(as_text.function(job))  # type: ignore[return-value]
+
+    assert run(as_text).outputs == {"result": b"II*"}
+    assert run(as_path).outputs == {"result": b"II*"}
 
 
 def test_an_output_can_be_sent_before_the_end() -> None:

@@ -16,7 +16,7 @@ from ._job import Job, current
 from ._kinds import File, dump_any
 from ._process import Process
 from ._server import Plugin
-from ._values import to_json
+from ._values import to_json, with_path
 
 _USAGE = """{name} {version} is a plugin for a Geomill host: put it into the host's plugins directory.
 By hand:
@@ -133,6 +133,7 @@ def _execute(process: Process, job: Job, inputs: dict[str, Any]) -> int:
         return 1
     shown = {}
     for k, v in outputs.items():
+        v = with_path(v, kinds[k])
         if isinstance(v, File):
             kept = os.path.basename(os.fspath(v.path))
             shutil.copyfile(v.path, kept)

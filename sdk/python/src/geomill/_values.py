@@ -76,6 +76,7 @@ def _new_input(job: Job) -> tuple[BinaryIO, str]:
 
 def store(job: Job, name: str, value: Any, kind: Kind, inline_max: int) -> bytes:
     """Encodes an output as a Value."""
+    value = with_path(value, kind)
     if isinstance(value, File):
         media = value.media_type or kind.media_type or "application/octet-stream"
         return _file_value(job, name, _adopt(job, name, os.fspath(value.path)), media)
@@ -91,6 +92,11 @@ def store(job: Job, name: str, value: Any, kind: Kind, inline_max: int) -> bytes
     with open(path, "wb") as f:
         f.write(data)
     return _file_value(job, name, path, media)
+
+
+def with_path(value: Any, kind: Kind) -> Any:
+    """A File of what is only the path of one. As JSON, clients would get the path."""
+    return File(value) if kind.is_file and isinstance(value, (str, os.PathLike)) else value
 
 
 def to_json(name: str, value: Any, kind: Kind) -> bytes:
