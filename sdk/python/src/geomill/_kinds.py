@@ -456,8 +456,11 @@ def _foreign(t: Any) -> Kind | None:
 
         return Kind({"type": "array"}, numpy.asarray, lambda v: v.tolist())
     base = sys.modules.get("shapely.geometry.base")
-    if base is not None and isinstance(t, type) and issubclass(t, base.BaseGeometry):
-        return _geometry(t, t is base.BaseGeometry)
+    if base is not None and isinstance(t, type) and t is not object:
+        if issubclass(base.BaseGeometry, t):  # or what it is derived from, shapely.Geometry
+            return _geometry(t, True)
+        if issubclass(t, base.BaseGeometry):
+            return _geometry(t, False)
     return None
 
 
