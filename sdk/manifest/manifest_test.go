@@ -231,6 +231,26 @@ func TestExitStatusesBecomeErrors(t *testing.T) {
 	}
 }
 
+func TestWhatCommandsLeaveInsteadOfFilesFailsWithASentence(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ outputs, shell, said string }{
+		{"{schema: {type: string}, from: d}", "mkdir d", "something else than a file of the output out: d"},
+		{"{schema: {type: string}, from: d}", "mkfifo d", "something else than a file of the output out: p"},
+		{"{schema: {type: object}, from: d}", "mkfifo d", "something else than a file of the output out: p"},
+		{"{schema: {type: string}, from: d}", "ln -s nowhere d", "did not write the output out"},
+		{"{schema: {type: string}, from: stdout}", "sleep 10 &", "left something in the background that holds its output open"},
+	} {
+		t.Run(c.shell, func(t *testing.T) {
+			t.Parallel()
+			p := only(t, "outputs: {out: "+c.outputs+"}, shell: '"+c.shell+"'")
+			problem, ok := errors.AsType[*wire.Problem](sdktest.Run(t, p, map[string]any{}).Err)
+			if !ok || !strings.Contains(problem.Detail, c.said) {
+				t.Errorf("%+v", problem)
+			}
+		})
+	}
+}
+
 func TestProgressIsReadFromPiecesOfLines(t *testing.T) {
 	t.Parallel()
 	p := only(t, `outputs: {out: {schema: {type: string}, from: out.txt}}, progress: '(\d+)\.\.\.', shell: 'printf 0...10...; sleep 0.2; printf "20...\nreading\n" >&2; echo x > out.txt'`)

@@ -191,8 +191,10 @@ func (p *process) results(job *sdk.Job, dir string) (map[string]sdk.Value, error
 			from = printedFile
 		}
 		path := filepath.Join(dir, from)
-		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		if fi, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("the command ended well but did not write the output %s", id)
+		} else if err == nil && !fi.Mode().IsRegular() { // to open a pipe would last for ever
+			return nil, fmt.Errorf("the command made something else than a file of the output %s: %s", id, fi.Mode())
 		}
 		v, err := out.value(path)
 		if err != nil {
@@ -229,6 +231,10 @@ func (o output) value(path string) (sdk.Value, error) {
 // failure explains the end of a command by its exit status and last words.
 func (p *process) failure(err error, last []string) error {
 	var exit *exec.ExitError
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return errors.New("the command ended but left something in the background that holds its output open: " +
+			"let it wait for that, or send its output elsewhere")
+	}
 	if !errors.As(err, &exit) {
 		return fmt.Errorf("run the command: %w", err)
 	}

@@ -180,7 +180,12 @@ func (r *reports) progress(percent float64, message string) {
 func (r *reports) log(level slog.Level, message string, fields json.RawMessage) {
 	var members map[string]any
 	_ = json.Unmarshal(fields, &members) // an object, or nothing
-	text, below := plain(message), ""
+	text, rest, _ := strings.Cut(strings.TrimRight(message, "\n"), "\n")
+	text = plain(text)
+	below := "" // as what Python says of an exception is, too
+	for line := range strings.Lines(rest) {
+		below += "    " + plain(strings.TrimRight(line, "\r\n")) + "\n"
+	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		value := fmt.Sprint(members[name])
 		if !strings.Contains(value, "\n") {

@@ -32,3 +32,18 @@ func TestAWrongCommandLineNamesTheHelpOfItsCommand(t *testing.T) {
 		}
 	}
 }
+
+func TestATracebackInTheLogOfARunIsReadable(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	r := &reports{w: &b}
+	r.log(slog.LevelError, "Traceback (most recent call last):\n  File \"x\"\x1b[2J\r\nValueError: no\n", json.RawMessage(`{"tile":3}`))
+	r.log(slog.LevelInfo, "read", nil)
+	const want = "ERROR Traceback (most recent call last): tile=3\n" +
+		"      File \"x\"\\x1b[2J\n" +
+		"    ValueError: no\n" +
+		"INFO  read\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}

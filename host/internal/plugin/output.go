@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,35 +18,42 @@ func (h *Host) takeOver(ctx context.Context, a job.Attempt, outputs map[string]j
 	if err := seal(a, outputs); err != nil {
 		return err
 	}
-	return h.checkFiles(ctx, outputs)
+	return h.checkJSON(ctx, outputs)
 }
 
-// checkFiles reads the files that are to hold JSON: a results document that
-// contains one is JSON only if they are. Values that came inside the session
-// were checked there.
-func (h *Host) checkFiles(ctx context.Context, outputs map[string]job.Value) error {
+// checkJSON reads the files and the bytes that are to hold JSON: a results
+// document that contains one is JSON only if they are. JSON values that came
+// inside the session were checked there.
+func (h *Host) checkJSON(ctx context.Context, outputs map[string]job.Value) error {
 	if h.cfg.CheckJSON == nil {
 		return nil
 	}
-	var files []string
+	var declared []string
 	for id, v := range outputs {
-		if v.File != "" && job.IsJSON(v.MediaType) {
-			files = append(files, id)
+		if (v.File != "" || v.Data != nil) && job.IsJSON(v.MediaType) {
+			declared = append(declared, id)
 		}
 	}
-	slices.Sort(files)
-	for _, id := range files {
-		v := outputs[id]
-		err := h.checkFile(ctx, v)
+	slices.Sort(declared)
+	for _, id := range declared {
+		err := h.checkDeclared(ctx, outputs[id])
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil:
 			return &job.Failure{Kind: job.ContractBroken, Cause: err,
-				Detail: "the plugin broke its contract: the file of output " + id + " is not JSON, although it is declared as such"}
+				Detail: "the plugin broke its contract: output " + id + " is not JSON, although it is declared as such"}
 		}
 	}
 	return nil
+}
+
+// checkDeclared checks one value, a file or bytes.
+func (h *Host) checkDeclared(ctx context.Context, v job.Value) error {
+	if v.File == "" {
+		return h.cfg.CheckJSON(bytes.NewReader(v.Data))
+	}
+	return h.checkFile(ctx, v)
 }
 
 // checkFile checks one file. The plugin may still put something else in its

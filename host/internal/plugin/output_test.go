@@ -47,9 +47,47 @@ func TestFilesThatAreToBeJSONAreChecked(t *testing.T) {
 		case err == nil:
 			t.Errorf("%q as %q is accepted", c.content, c.mediaType)
 		default:
-			if f := failureOf(t, err); f.Kind != job.ContractBroken || !strings.Contains(f.Detail, "the file of output out is not JSON") {
+			if f := failureOf(t, err); f.Kind != job.ContractBroken || !strings.Contains(f.Detail, "output out is not JSON") {
 				t.Errorf("%q as %q: %+v", c.content, c.mediaType, f)
 			}
+		}
+	}
+}
+
+func TestBytesThatAreToBeJSONAreChecked(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	cfg.CheckJSON = func(r io.Reader) error {
+		if b, err := io.ReadAll(r); err != nil || !json.Valid(b) {
+			return fmt.Errorf("odd byte, %v", err)
+		}
+		return nil
+	}
+	install(t, cfg.Dir, "chaos", "")
+	b := serve(t, cfg)
+	for _, c := range []struct {
+		mediaType, content string
+		ok                 bool
+	}{
+		{"application/json", `{"a":1}`, true},
+		{"application/json", `{"a":`, false},
+		{"application/json", ``, false},
+		{"application/geo+json", `[`, false},
+		{"text/plain", `[`, true},
+		{"", `[`, true},
+	} {
+		in := map[string]job.Value{"content": {Data: []byte(c.content)}, "type": {Data: []byte(c.mediaType)}, "within": {Data: []byte("x")}}
+		_, err := b.runWith(t.Context(), "file", in, time.Second)
+		if c.ok {
+			if err != nil {
+				t.Errorf("%q as %q: %v", c.content, c.mediaType, err)
+			}
+			continue
+		}
+		if err == nil {
+			t.Errorf("%q as %q is accepted", c.content, c.mediaType)
+		} else if f := failureOf(t, err); f.Kind != job.ContractBroken || !strings.Contains(f.Detail, "output out is not JSON") {
+			t.Errorf("%q as %q: %+v", c.content, c.mediaType, f)
 		}
 	}
 }

@@ -165,6 +165,8 @@ def test_the_configuration_is_that_of_pygeoapi(tmp_path: Path, monkeypatch: pyte
         ("resources: {p: {type: process}}", "resources.p: needs processor"),
         ("resources: {p: {type: process, processor: {name: A}, policy: {color: red}}}", "resources.p.policy"),
         ("resources: {p: {type: process, processor: {name: '${NOWHERE}'}}}", "variable NOWHERE"),
+        ("plugin: {name: A B}\nresources: {p: {type: process, processor: {name: A}}}", "plugin.name: 'A B'"),
+        ("plugin: mine\nresources: {p: {type: process, processor: {name: A}}}", "plugin: has to be a mapping"),
     ],
 )
 def test_what_is_wrong_with_a_configuration_is_said(tmp_path: Path, text: str, said: str) -> None:
@@ -186,6 +188,56 @@ def test_what_is_wrong_with_a_configuration_is_said(tmp_path: Path, text: str, s
 def test_a_processor_that_cannot_be_had_is_named(name: str, said: str) -> None:
     with pytest.raises(Wrong, match=said):
         load(Processor("p", {"name": name}, {}))
+
+
+class Forgetful(base.BaseProcessor):
+    def __init__(self, processor_def: dict[str, Any]) -> None:
+        self.database = processor_def["made"].database
+
+
+class Silent(base.BaseProcessor):
+    def __init__(self, processor_def: dict[str, Any]) -> None:
+        pass
+
+
+class Odd(base.BaseProcessor):
+    def __init__(self, processor_def: dict[str, Any]) -> None:
+        super().__init__(processor_def, processor_def["metadata"])
+
+    def execute(self, data: dict[str, Any], outputs: Any = None) -> Any:
+        return eval(data["returns"])
+
+
+_ODD = {"inputs": {"returns": {"schema": {"type": "string"}}}, "outputs": {"a": {"schema": {}}}}
+
+
+@pytest.mark.parametrize(
+    ("made", "definition", "policy", "said"),
+    [
+        (Forgetful, {"made": None}, {}, "Made cannot be made: AttributeError"),
+        (Silent, {}, {}, "p: Made has no metadata"),
+        (Odd, {"metadata": "text"}, {}, "p: Made has no metadata"),
+        (Odd, {"metadata": {"inputs": ["x"]}}, {}, "p: the metadata of Made cannot be read"),
+        (Odd, {"metadata": {"id": "p"}}, {}, "p has no outputs"),
+        (Odd, {"metadata": _ODD}, {"timeout": "soon"}, "p: timeout 'soon'"),
+    ],
+)
+def test_a_processor_that_cannot_be_served_is_refused_with_a_sentence(made: Any, definition: Any, policy: Any, said: str) -> None:
+    module = types.ModuleType("odd_processors_of_the_test")
+    module.Made = made  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    with pytest.raises(Wrong, match=said):
+        load(Processor("p", {"name": "odd_processors_of_the_test.Made", **definition}, policy))
+
+
+def test_what_is_no_result_is_named_and_no_media_type_is_json() -> None:
+    module = types.ModuleType("odd_processors_of_the_test")
+    module.Odd = Odd  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    odd = load(Processor("p", {"name": "odd_processors_of_the_test.Odd", "metadata": _ODD}, {}))
+    for returns in ("None", "'application/json'", "('a', 'b', 'c')", "(5, {})"):
+        assert "Odd.execute returned" in run(odd, returns=returns).error
+    assert run(odd, returns="(None, 'x')").outputs == {"a": "x"}
 
 
 def test_the_shim_stands_back_where_pygeoapi_is() -> None:

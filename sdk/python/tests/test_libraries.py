@@ -73,3 +73,15 @@ def test_arrays_and_numbers_of_numpy_are_json() -> None:
         return {"mean": values.mean(), "shape": values.shape, "sorted": numpy.sort(values)}
 
     assert run(statistics, values=[3, 1, 2]).outputs == {"result": {"mean": 2.0, "shape": [3], "sorted": [1, 2, 3]}}
+
+
+def test_any_geometry_of_shapely_is_taken_by_either_name() -> None:
+    for annotation in (shapely.Geometry, shapely.geometry.base.BaseGeometry):
+
+        def f(g: Any) -> Any:
+            return g.centroid
+
+        f.__annotations__ = {"g": annotation, "return": annotation}
+        p = process(f)
+        assert p.description["inputs"]["g"]["schema"]["$ref"].endswith("/Geometry.json")
+        assert run(p, g={"type": "Point", "coordinates": [1, 2]}).outputs == {"result": {"type": "Point", "coordinates": [1.0, 2.0]}}

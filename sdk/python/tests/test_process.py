@@ -6,7 +6,9 @@ import enum
 import logging
 import sys
 import time
-from typing import Annotated, Any, Literal, Optional, TypedDict
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Dict, List, Literal, Optional, TypedDict
 
 import pytest
 from geomill import BBox, Cancelled, Data, Describe, Failed, FeatureCollection, File, Invalid, Job, Retry, Secret, process, raw
@@ -118,6 +120,47 @@ def test_types_have_a_schema_and_come_out_of_json_and_go_back(annotation: Any, s
     assert seen == [loaded]
 
 
+@pytest.mark.parametrize(
+    ("annotation", "given"),
+    [
+        (int | str, "5"),
+        (list[str] | str, "abc"),
+        (int | float, 1.5),
+        (int | bool, True),
+        (Literal["a", 1] | bool, True),
+        (datetime.date | int | None, 5),
+        (list[int] | dict[str, int], {"a": 1}),
+    ],
+)
+def test_a_value_of_a_union_keeps_its_type(annotation: Any, given: Any) -> None:
+    seen: list[Any] = []
+
+    def f(value: Any) -> int:
+        seen.append(value)
+        return 0
+
+    f.__annotations__ = {"value": annotation, "return": int}
+    run(process(f), value=given)
+    assert seen == [given]
+    assert type(seen[0]) is type(given)
+
+
+def test_a_file_or_a_box_may_be_the_only_input_and_the_output(tmp_path: Any) -> None:
+    @process
+    def same_file(source: File) -> File:
+        return source
+
+    @process
+    def same_box(area: BBox) -> BBox:
+        return area
+
+    (tmp_path / "a.bin").write_bytes(b"\x00abc")
+    assert list(same_file.description["inputs"]) == ["source"]
+    assert run(same_file, source=File(tmp_path / "a.bin")).outputs["result"] == b"\x00abc"
+    box = {"bbox": [1.0, 2.0, 3.0, 4.0], "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}
+    assert run(same_box, area=box).outputs == {"result": box}
+
+
 def test_a_dataclass_has_all_inputs_and_all_outputs() -> None:
     @dataclasses.dataclass
     class Inputs:
@@ -167,6 +210,22 @@ def test_files_come_and_go_by_path(tmp_path: Any) -> None:
     big = tmp_path / "big"
     big.write_text("x" * 300_000)
     assert run(upper, text=File(big, "text/plain")).outputs == {"result": b"X" * 300_000}
+
+
+def test_the_path_of_a_file_is_a_file_and_not_told() -> None:
+    @process
+    def as_text(job: Job) -> Annotated[File, Describe(media_type="image/tiff")]:
+        path = f"{job.dir}/a.tif"
+        with open(path, "wb") as f:
+            f.write(b"II*")
+        return path  # type: ignore[return-value]
+
+    @process
+    def as_path(job: Job) -> File:
+        return Path(as_text.function(job))  # type: ignore[return-value]
+
+    assert run(as_text).outputs == {"result": b"II*"}
+    assert run(as_path).outputs == {"result": b"II*"}
 
 
 def test_an_output_can_be_sent_before_the_end() -> None:
@@ -353,6 +412,10 @@ def test_settings_are_checked_and_secrets_not_shown() -> None:
         (lambda: process(lambda x: x), "is no id"),
         (lambda: process(isolation="own")(greet.function), "isolation 'own'"),
         (lambda: process(retry_on=["never"])(greet.function), "retry_on 'never'"),
+        (lambda: process(timeout="soon")(greet.function), "timeout 'soon' is not a number of seconds"),  # type: ignore[call-overload]
+        (lambda: process(retry_backoff=float("nan"))(greet.function), "retry_backoff nan"),
+        (lambda: process(retry_attempts=-1)(greet.function), "retry_attempts -1 is not a whole number"),
+        (lambda: process(max_concurrency=2.5)(greet.function), "max_concurrency 2.5"),  # type: ignore[call-overload]
     ],
 )
 def test_what_is_wrong_with_a_process_is_said_when_it_is_made(make: Any, said: str) -> None:
@@ -366,6 +429,110 @@ def test_a_type_without_json_is_refused_by_name() -> None:
 
     with pytest.raises(TypeError, match="f: input thing"):
         process(f)
+
+
+def test_what_may_be_none_need_not_be_given() -> None:
+    @dataclasses.dataclass
+    class Inputs:
+        name: Optional[str]
+        times: int = 1
+
+    @process
+    def one(name: Optional[str], times: int) -> str:
+        return f"{name} {times}"
+
+    @process
+    def all_of(inputs: Inputs) -> str:
+        return f"{inputs.name} {inputs.times}"
+
+    @process
+    def within(inputs: Inputs, more: bool = False) -> str:
+        return f"{inputs.name} {inputs.times}"
+
+    assert run(one, times=2).outputs == {"result": "None 2"}
+    assert run(all_of).outputs == {"result": "None 1"}
+    assert run(within, inputs={}).outputs == {"result": "None 1"}
+
+
+def test_types_of_typing_without_arguments_and_bare_collections_are_json() -> None:
+    for annotation, schema_type in ((Dict, "object"), (List, "array"), (tuple, "array"), (set, "array")):
+
+        def f(value: Any) -> Any:
+            return value
+
+        f.__annotations__ = {"value": annotation, "return": annotation}
+        p = process(f)
+        assert p.description["inputs"]["value"]["schema"] == {"type": schema_type}
+        given: Any = {"a": 1} if schema_type == "object" else [1]
+        assert run(p, value=given).outputs == {"result": given}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="typing has no NotRequired")
+def test_a_member_of_a_typed_dict_may_be_left_out() -> None:
+    Inputs = TypedDict("Inputs", {"a": int, "b": typing.NotRequired[str]})
+
+    def f(inputs: Any) -> list[str]:
+        return sorted(inputs)
+
+    f.__annotations__ = {"inputs": Inputs, "return": list[str]}
+    assert run(process(f), a=1).outputs == {"result": ["a"]}
+
+
+def test_a_process_that_cannot_be_made_of_a_function_is_refused_with_a_sentence() -> None:
+    async def waits() -> int:
+        return 1
+
+    def grows(node: Any, more: int = 0) -> int:
+        return 1
+
+    grows.__annotations__["node"] = Node
+    with pytest.raises(TypeError, match="waits: a process is a plain function, not async"):
+        process(waits)
+    with pytest.raises(TypeError, match="grows: a class that contains itself"):
+        process(grows)
+
+
+@dataclasses.dataclass
+class Node:
+    children: "list[Node]"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "said"),
+    [
+        (float, float("nan"), "output result: NaN and Infinity are no JSON"),
+        (Any, {"a": [float("inf")]}, "output result: NaN and Infinity are no JSON"),
+        (Colour, "red", "output result: 'red' does not fit its type"),
+        (Point, 5, "f returned 5, which has none of its outputs x, y"),
+        (Point, None, "f returned None, which has none of its outputs x, y"),
+    ],
+)
+def test_an_output_without_json_is_named(annotation: Any, value: Any, said: str) -> None:
+    def f() -> Any:
+        return value
+
+    f.__annotations__ = {"return": annotation}
+    assert said in str(run(process(f)).error)
+
+
+def test_outputs_may_be_a_class_with_slots() -> None:
+    @dataclasses.dataclass(slots=True)
+    class Slim:
+        a: int
+
+    def f() -> Any:
+        return Slim(3)
+
+    f.__annotations__ = {"return": Slim}
+    assert run(process(f)).outputs == {"a": 3}
+
+
+def test_what_a_type_makes_of_a_value_that_it_cannot_hold_is_blamed_on_the_input() -> None:
+    @process
+    def f(x: float) -> float:
+        return x
+
+    assert run(f, x=10**400).faults[0][0] == "x"
 
 
 def test_cancelled_is_no_exception_that_a_process_catches_by_accident() -> None:

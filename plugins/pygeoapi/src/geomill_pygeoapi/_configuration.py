@@ -31,6 +31,7 @@ class Configuration:
 
 
 _POLICY = ("isolation", "max_concurrency", "timeout", "retry_attempts", "retry_backoff", "retry_on", "deterministic")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -52,7 +53,12 @@ def read(path: str) -> Configuration:
     if not processors:
         raise Wrong("the configuration has no resource with type: process")
     plugin = document.get("plugin") or {}
-    return Configuration(str(plugin.get("name", "pygeoapi")), str(plugin.get("version", "1.0.0")), processors)
+    if not isinstance(plugin, dict):
+        raise Wrong("plugin: has to be a mapping, such as {name: terrain, version: 1.2.0}")
+    name = str(plugin.get("name", "pygeoapi"))
+    if not _NAME.fullmatch(name):
+        raise Wrong(f"plugin.name: {name!r} is no name of a plugin: it may have lower case letters, digits and . _ -")
+    return Configuration(name, str(plugin.get("version", "1.0.0")), processors)
 
 
 def _filled(value: Any) -> Any:

@@ -24,20 +24,31 @@ def load(processor: Processor) -> Process:
     shimmed = _shim.install()
     package, _, class_name = path.rpartition(".")
     try:
-        made = getattr(importlib.import_module(package), class_name)(processor.definition)
+        module = importlib.import_module(package)
+        if not hasattr(module, class_name):
+            raise Wrong(f"{processor.id}: {package} has no class {class_name}")
+        made = getattr(module, class_name)(processor.definition)
     except ImportError as fault:
         needed = "install pygeoapi" if shimmed and str(fault.name).startswith("pygeoapi") else "install it"
         raise Wrong(f"{processor.id}: cannot import {path}: {fault}; {needed} for the interpreter of this plugin") from None
-    except AttributeError:
-        raise Wrong(f"{processor.id}: {package} has no class {class_name}") from None
+    except Wrong:
+        raise
     except Exception as fault:  # whatever its constructor does
         raise Wrong(f"{processor.id}: {class_name} cannot be made: {type(fault).__name__}: {fault}") from fault
-    description = describe(processor.id, made.metadata)
+    if not isinstance(getattr(made, "metadata", None), dict):
+        raise Wrong(f"{processor.id}: {class_name} has no metadata: its constructor has to give a dictionary to that of BaseProcessor")
+    try:
+        description = describe(processor.id, made.metadata)
+    except (AttributeError, TypeError, ValueError) as fault:
+        raise Wrong(f"{processor.id}: the metadata of {class_name} cannot be read: {fault}") from fault
 
     def execute(job: Job, inputs: dict[str, Any]) -> dict[str, Any]:
         return _execute(made, description["outputs"], job, inputs)
 
-    return raw(description, execute, **processor.policy)
+    try:
+        return raw(description, execute, **processor.policy)
+    except (TypeError, ValueError) as fault:
+        raise Wrong(f"{processor.id}: {fault}") from fault
 
 
 def _execute(processor: Any, outputs: dict[str, Any], job: Job, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -46,9 +57,12 @@ def _execute(processor: Any, outputs: dict[str, Any], job: Job, inputs: dict[str
     selected = {} if len(wanted) == len(outputs) else {"outputs": wanted}
     given = {k: _content(v) if isinstance(v, File) else v for k, v in inputs.items()}
     try:
-        media_type, result = processor.execute(given, **(selected if processor.supports_outputs else {}))
+        returned = processor.execute(given, **(selected if processor.supports_outputs else {}))
     except Exception as fault:
         raise _failure(fault) from fault
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2 or not isinstance(returned[0] or "", str):
+        raise TypeError(f"{type(processor).__name__}.execute returned {repr(returned)[:100]}, not a media type and a result")
+    media_type, result = returned[0] or "application/json", returned[1]
     return named(media_type, result, outputs)
 
 

@@ -16,6 +16,7 @@ from ._job import Job, current
 from ._kinds import File, dump_any
 from ._process import Process
 from ._server import Plugin
+from ._values import to_json, with_path
 
 _USAGE = """{name} {version} is a plugin for a Geomill host: put it into the host's plugins directory.
 By hand:
@@ -132,12 +133,13 @@ def _execute(process: Process, job: Job, inputs: dict[str, Any]) -> int:
         return 1
     shown = {}
     for k, v in outputs.items():
+        v = with_path(v, kinds[k])
         if isinstance(v, File):
             kept = os.path.basename(os.fspath(v.path))
             shutil.copyfile(v.path, kept)
             shown[k] = {"file": kept, "mediaType": v.media_type or kinds[k].media_type}
         else:
-            shown[k] = kinds[k].dump(v) if not isinstance(v, bytes) else dump_any(v)
-    print(json.dumps(shown, indent=2, default=dump_any))
+            shown[k] = json.loads(to_json(k, v, kinds[k])) if not isinstance(v, bytes) else dump_any(v)
+    print(json.dumps(shown, indent=2))
     return 0
 

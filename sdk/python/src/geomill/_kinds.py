@@ -20,6 +20,8 @@ JSON = Any
 Schema = dict[str, Any]
 
 _GEOJSON = "https://geojson.org/schema/"
+# What says of members of a TypedDict whether they have to be there; typing has these since 3.11.
+_MEMBERS = [getattr(typing, name) for name in ("Required", "NotRequired") if hasattr(typing, name)]
 
 
 class Describe:
@@ -129,10 +131,13 @@ def kind_of(annotation: Any) -> Kind:
         return _annotated(annotation)
     if origin is Union or origin is types.UnionType:
         return _union(typing.get_args(annotation))
+    if origin in _MEMBERS:
+        return kind_of(typing.get_args(annotation)[0])
     if origin is typing.Literal:
         return Kind({"enum": list(typing.get_args(annotation))})
     if origin is not None:
-        return _generic(annotation, origin, typing.get_args(annotation))
+        args = typing.get_args(annotation)
+        return _generic(annotation, origin, args) if args else kind_of(origin)  # List is list
     if annotation is None or annotation is type(None):
         return Kind({"type": "null"})
     for make in (_plain, _file, _class, _foreign):
@@ -183,6 +188,8 @@ def _union(members: tuple[Any, ...]) -> Kind:
 
     def load_any(v: JSON) -> Any:
         for k in kinds:
+            if not _may_be(k.schema, v):
+                continue
             try:
                 return k.load(v)
             except (ValueError, TypeError, KeyError):
@@ -190,6 +197,26 @@ def _union(members: tuple[Any, ...]) -> Kind:
         raise Misfit("fits none of its types")
 
     return Kind({"anyOf": [k.schema for k in kinds]}, load_any, optional=len(rest) < len(members))
+
+
+def _may_be(schema: Schema, v: JSON) -> bool:
+    """Whether a value may be of a schema, as far as its type and what is enumerated say."""
+    if "enum" in schema and not any(v == one and isinstance(v, bool) == isinstance(one, bool) for one in schema["enum"]):
+        return False
+    match schema.get("type"):
+        case "integer":
+            return isinstance(v, (int, float)) and not isinstance(v, bool) and v == v // 1
+        case "number":
+            return isinstance(v, (int, float)) and not isinstance(v, bool)
+        case "string":
+            return isinstance(v, str)
+        case "boolean":
+            return isinstance(v, bool)
+        case "object":
+            return isinstance(v, dict)
+        case "array":
+            return isinstance(v, list)
+    return True
 
 
 def _generic(annotation: Any, origin: Any, args: tuple[Any, ...]) -> Kind:
@@ -237,6 +264,8 @@ def _plain(t: Any) -> Kind | None:
         return Kind({"type": "number"}, float)
     if name := simple.get(t):
         return Kind({"type": name})
+    if t in (tuple, set, frozenset):
+        return Kind({"type": "array"}, t, list)
     if t is bytes:
         return Kind({"type": "string", "contentEncoding": "base64"}, _unbase64, lambda v: base64.b64encode(v).decode())
     if t is datetime.datetime:
@@ -318,6 +347,8 @@ class Member:
 
 def members_of(t: Any) -> list[Member] | None:
     """Returns the members of a dataclass or TypedDict, or None."""
+    if t in (File, Data, BBox):  # each is one value
+        return None
     if dataclasses.is_dataclass(t):
         hints = typing.get_type_hints(t, include_extras=True)
         listed = []
@@ -345,8 +376,10 @@ def _object(t: Any, members: list[Member]) -> Kind:
     if required := [m.name for m in members if m.required]:
         schema["required"] = required
 
+    make = filled(t, members)
+
     def load(v: JSON) -> Any:
-        return t(**{k: load_at(by_name[k].kind, k, x) for k, x in v.items() if k in by_name})
+        return make({k: load_at(by_name[k].kind, k, x) for k, x in v.items() if k in by_name})
 
     def dump(v: Any) -> JSON:
         get = v.get if isinstance(v, dict) else lambda k: getattr(v, k)
@@ -354,6 +387,16 @@ def _object(t: Any, members: list[Member]) -> Kind:
         return {k: by_name[k].kind.dump(x) for k, x in values.items() if x is not None or by_name[k].required}
 
     return Kind(schema, load, dump)
+
+
+def filled(t: Any, members: list[Member]) -> Callable[[dict[str, Any]], Any]:
+    """Makes objects of a dataclass or TypedDict of loaded members; those that may be None are if they are not there."""
+    nones: dict[str, Any] = {}
+    if dataclasses.is_dataclass(t):
+        none = dataclasses.MISSING
+        free = {f.name for f in dataclasses.fields(t) if f.default is none and f.default_factory is none}
+        nones = {m.name: None for m in members if m.kind.optional and m.name in free}
+    return lambda values: t(**{**nones, **values})
 
 
 def member_schema(m: Member) -> Schema:
@@ -413,8 +456,11 @@ def _foreign(t: Any) -> Kind | None:
 
         return Kind({"type": "array"}, numpy.asarray, lambda v: v.tolist())
     base = sys.modules.get("shapely.geometry.base")
-    if base is not None and isinstance(t, type) and issubclass(t, base.BaseGeometry):
-        return _geometry(t, t is base.BaseGeometry)
+    if base is not None and isinstance(t, type) and t is not object:
+        if issubclass(base.BaseGeometry, t):  # or what it is derived from, shapely.Geometry
+            return _geometry(t, True)
+        if issubclass(t, base.BaseGeometry):
+            return _geometry(t, False)
     return None
 
 

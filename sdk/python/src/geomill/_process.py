@@ -11,7 +11,7 @@ from typing import Any, overload
 
 from ._errors import Invalid
 from ._job import Job
-from ._kinds import JSON, Kind, Member, Misfit, is_model, kind_of, member_schema, members_of
+from ._kinds import JSON, Kind, Member, Misfit, filled, is_model, kind_of, member_schema, members_of
 
 _ISOLATION = {"shared": 1, "exclusive": 2, "job": 3}
 _RETRY_ON = {"plugin": 1, "host": 2, "process": 3, "memory": 4, "timeout": 5}
@@ -34,6 +34,11 @@ class Policy:
     def check(self) -> None:
         if self.isolation not in _ISOLATION:
             raise ValueError(f"isolation {self.isolation!r} is not one of {', '.join(_ISOLATION)}")
+        for word in ("max_concurrency", "retry_attempts", "timeout", "retry_backoff"):
+            value = getattr(self, word)
+            whole = word in ("max_concurrency", "retry_attempts")
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not 0 <= value < 1 << 31:
+                raise ValueError(f"{word} {value!r} is not {'a whole number' if whole else 'a number of seconds'} from 0")
         if wrong := [cause for cause in self.retry_on if cause not in _RETRY_ON]:
             raise ValueError(f"retry_on {wrong[0]!r} is not one of {', '.join(_RETRY_ON)}")
 
@@ -86,9 +91,18 @@ class _Typed(Process):
     """A process whose function has types."""
 
     def __init__(self, function: Callable[..., Any], description: dict[str, Any], policy: Policy, output: str) -> None:
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"{function.__name__}: a process is a plain function, not async: let it call asyncio.run")
         hints = typing.get_type_hints(function, include_extras=True)
-        self._job_parameter, self._model, self.inputs = _inputs(function, hints)
-        self.outputs, self._single = _outputs(hints.get("return", inspect.Parameter.empty), output)
+        try:
+            self._job_parameter, self._model, self.inputs = _inputs(function, hints)
+            self.outputs, self._single = _outputs(hints.get("return", inspect.Parameter.empty), output)
+        except RecursionError:
+            raise TypeError(
+                f"{function.__name__}: a class that contains itself has no schema here; use a model of pydantic, or dict"
+            ) from None
+        without = {p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty}
+        self._nones = {m.name: None for m in self.inputs if m.name in without and not m.required}
         described = {
             **description,
             "mutable": False,
@@ -108,11 +122,15 @@ class _Typed(Process):
                 arguments[m.name] = values[m.name] if m.kind.is_file else m.kind.load(values[m.name])
             except Misfit as fault:
                 faults.append(Invalid(m.name, str(fault), fault.pointer))
+            except (ValueError, OverflowError) as fault:  # what a type makes of what its schema let pass
+                faults.append(Invalid(m.name, f"does not fit: {fault}"))
         if faults:
             raise Invalid.all(faults)
         if self._model is not None:
             parameter, make = self._model
             arguments = {parameter: make(arguments)}
+        else:
+            arguments = {**self._nones, **arguments}
         if self._job_parameter:
             arguments[self._job_parameter] = job
         return self._named(self.function(**arguments))
@@ -120,8 +138,12 @@ class _Typed(Process):
     def _named(self, result: Any) -> dict[str, Any]:
         if self._single:
             return {self.outputs[0].name: result}
-        members = result if isinstance(result, dict) else vars(result)
-        named = {m.name: members.get(m.name) for m in self.outputs}
+        names = [m.name for m in self.outputs]
+        if not isinstance(result, dict) and not any(hasattr(result, name) for name in names):
+            said = repr(result)[:100]
+            raise TypeError(f"{self.function.__name__} returned {said}, which has none of its outputs {', '.join(names)}")
+        members = result if isinstance(result, dict) else {name: getattr(result, name, None) for name in names}
+        named = {name: members.get(name) for name in names}
         return {k: v for k, v in named.items() if v is not None}
 
 
@@ -211,7 +233,7 @@ def model_members(t: Any) -> list[Member] | None:
 def maker(t: Any) -> _Maker:
     """Makes an object of a dataclass, TypedDict or model of pydantic of its loaded members."""
     if not is_model(t):
-        return lambda values: t(**values)
+        return filled(t, members_of(t) or [])
 
     def validate(values: dict[str, Any]) -> Any:
         import pydantic

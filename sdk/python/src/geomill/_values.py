@@ -76,6 +76,7 @@ def _new_input(job: Job) -> tuple[BinaryIO, str]:
 
 def store(job: Job, name: str, value: Any, kind: Kind, inline_max: int) -> bytes:
     """Encodes an output as a Value."""
+    value = with_path(value, kind)
     if isinstance(value, File):
         media = value.media_type or kind.media_type or "application/octet-stream"
         return _file_value(job, name, _adopt(job, name, os.fspath(value.path)), media)
@@ -84,15 +85,30 @@ def store(job: Job, name: str, value: Any, kind: Kind, inline_max: int) -> bytes
     elif isinstance(value, (bytes, bytearray, memoryview)) and kind.media_type:
         data, media, field = bytes(value), kind.media_type, _DATA
     else:
-        # backslashreplace turns half of a surrogate pair, which UTF-8 has not, into its JSON escape
-        text = json.dumps(kind.dump(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dump_any)
-        data, media, field = text.encode(errors="backslashreplace"), "application/json", _JSON
+        data, media, field = to_json(name, value, kind), "application/json", _JSON
     if len(data) <= inline_max:
         return encode((field, data), (_MEDIA, media), (_ID, name))
     path = _new(job, name)
     with open(path, "wb") as f:
         f.write(data)
     return _file_value(job, name, path, media)
+
+
+def with_path(value: Any, kind: Kind) -> Any:
+    """A File of what is only the path of one. As JSON, clients would get the path."""
+    return File(value) if kind.is_file and isinstance(value, (str, os.PathLike)) else value
+
+
+def to_json(name: str, value: Any, kind: Kind) -> bytes:
+    """The JSON of an output. It raises ValueError if there is none."""
+    try:
+        text = json.dumps(kind.dump(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dump_any)
+    except Exception as fault:
+        if str(fault).startswith("Out of range float"):
+            raise ValueError(f"output {name}: NaN and Infinity are no JSON; None can say that there is no number") from None
+        raise ValueError(f"output {name}: {repr(value)[:100]} does not fit its type: {fault}") from fault
+    # backslashreplace turns half of a surrogate pair, which UTF-8 has not, into its JSON escape
+    return text.encode(errors="backslashreplace")
 
 
 def _file_value(job: Job, name: str, path: str, media: str) -> bytes:

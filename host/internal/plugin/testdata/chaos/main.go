@@ -340,6 +340,10 @@ func out(v any) (wire.Values, error) {
 
 // file puts the content that it gets into a file of the type that it gets.
 func file(s wire.Start) (wire.Values, error) {
+	if _, within := s.Inputs.Lookup("within"); within { // the session, as bytes
+		v := wire.Value{Data: s.Inputs.Get("content").Data, MediaType: string(s.Inputs.Get("type").Data)}
+		return wire.ValuesOf(map[string]wire.Value{"out": v}), nil
+	}
 	path := filepath.Join(s.Dir, s.JobID)
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return nil, err
