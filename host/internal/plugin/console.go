@@ -266,7 +266,7 @@ func traceEnd(line string) func(string) bool {
 // the process.
 func endsProgram(line string) bool {
 	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") ||
-		strings.HasPrefix(line, "runtime: ") || strings.HasPrefix(line, "SIGQUIT: ")
+		strings.HasPrefix(line, "runtime: ") || strings.HasPrefix(line, dumped)
 }
 
 // plainLevel reads the level from the prefixes that go-plugin's documentation

@@ -77,6 +77,9 @@ func (h *Host) shown(lines []string, a job.Attempt) []string {
 	var out []string
 	room := shownBytes
 	for _, l := range lines {
+		if strings.HasPrefix(l, dumped) {
+			break // the host has asked for that, for its operator
+		}
 		l = cut(hide.Replace(l), room)
 		room -= len(l)
 		out = append(out, l)

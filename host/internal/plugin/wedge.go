@@ -10,6 +10,9 @@ import (
 // dumpPatience is how long a wedged plugin may take to write down what it does.
 const dumpPatience = time.Second
 
+// dumped begins what is written then.
+const dumped = "SIGQUIT: "
+
 // dump makes a wedged plugin written in Go write the stacks of its goroutines
 // to its standard error, which ends it. Others would dump core, and get
 // nothing. It returns when the plugin has ended, or in time to kill it.

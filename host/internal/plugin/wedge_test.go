@@ -12,8 +12,8 @@ func TestWedgedPluginWritesItsStacksToTheLog(t *testing.T) {
 	t.Parallel()
 	b := chaosHost(t)
 	_, err := b.run(t.Context(), "freeze")
-	if f := failureOf(t, err); f.Detail != errWedged.Error() {
-		t.Errorf("%+v", f)
+	if f := failureOf(t, err); f.Detail != errWedged.Error() || f.Crash == nil || len(f.Crash.Stderr) > 0 {
+		t.Errorf("%+v, which clients see of %+v", f.Crash, f)
 	}
 	r := b.recorded("SIGQUIT: quit")
 	if !strings.Contains(r["trace"].(string), "goroutine ") {
