@@ -121,15 +121,30 @@ func sweep(base string, log *slog.Logger) {
 	}
 	huntHosts(log, dead)
 	for _, dir := range dead {
-		if err := removal.Tree(dir); err != nil {
+		if err := removeHost(dir); err != nil {
 			log.Warn("files of an earlier host stay behind", "error", err)
 		}
 	}
 }
 
-// close removes the directory.
+// removeHost removes the directory of a host, its lock last: what is left of one
+// without is never swept.
+func removeHost(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.Name() != lockFile {
+			err = errors.Join(err, removal.Tree(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return removal.Tree(dir)
+}
+
+// close removes the directory, or leaves to a later host what cannot be removed.
 func (d *runDir) close() {
-	removal.Tree(d.path)
+	_ = removeHost(d.path)
 	d.lock.Close()
 }
 
