@@ -132,6 +132,20 @@ func (l *lasting) leavesNothing(s *server) {
 	})
 }
 
+// outlives kills the server amid the job, and sees the job through with another.
+func (l *lasting) outlives(s *server, c *web, pid int) {
+	l.t.Helper()
+	l.order("1")
+	l.reaches(c, 10)
+	_ = s.end(l.t, syscall.SIGKILL)
+	s, c = l.serve()
+	l.order("2")
+	l.reaches(c, 20)
+	l.order("end")
+	l.succeeds(s, c, 1, 2, "")
+	l.gone(pid)
+}
+
 func (l *lasting) gone(pid int) {
 	l.t.Helper()
 	eventually(l.t, func() error {
@@ -203,15 +217,7 @@ func TestDetachedJobThatTidiesItsHomeIsAttachedTo(t *testing.T) {
 		}
 		return nil
 	})
-	l.order("1")
-	l.reaches(c, 10)
-	_ = s.end(t, syscall.SIGKILL)
-	s, c = l.serve()
-	l.order("2")
-	l.reaches(c, 20)
-	l.order("end")
-	l.succeeds(s, c, 1, 2, "")
-	l.gone(pid)
+	l.outlives(s, c, pid)
 }
 
 func TestDetachedJobThatEndedWithoutAHostHasItsResults(t *testing.T) {

@@ -41,15 +41,7 @@ func TestDetachedJobOfAPluginWithAUserOfItsOwnOutlivesItsHost(t *testing.T) {
 	if uid := uidOf(t, pid); uid < 232000 || uid > 232099 {
 		t.Errorf("the plugin runs as %d", uid)
 	}
-	l.order("1")
-	l.reaches(c, 10)
-	_ = s.end(t, syscall.SIGKILL)
-	s, c = l.serve()
-	l.order("2")
-	l.reaches(c, 20)
-	l.order("end")
-	l.succeeds(s, c, 1, 2, "")
-	l.gone(pid)
+	l.outlives(s, c, pid)
 }
 
 func TestLargeResultOfAPluginWithAUserOfItsOwnIsTheHosts(t *testing.T) {
